@@ -1,0 +1,52 @@
+//! Whatever an intercept sends, tcpcopy's end of the feed neither panics nor depends on how it was cut.
+//!
+//! The input's first byte says whether a proper hello comes first, the second where the rest is cut.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tcpcopy_feed::{PeerId, Relay, RelayOptions, Subscriber};
+use tcpcopy_wire::Instant;
+
+const NOW: Instant = Instant::from_micros(1_700_000_000_000_000);
+
+/// A connected subscriber, with an intercept's hello heard if asked for.
+fn subscriber(greeted: bool) -> Subscriber {
+    let mut subscriber = Subscriber::new(1, NOW);
+    subscriber.handle_connected(NOW);
+    if greeted {
+        let mut relay = Relay::new(RelayOptions::default(), NOW);
+        relay.handle_connected(PeerId(1), NOW);
+        relay
+            .handle_bytes(PeerId(1), NOW, subscriber.poll_transmit())
+            .expect("our own hello");
+        subscriber
+            .handle_bytes(NOW, relay.poll_transmit(PeerId(1)), |_| ())
+            .expect("our own hello");
+    }
+    subscriber
+}
+
+/// What the subscriber makes of the bytes: its events, then its verdict.
+fn events(greeted: bool, pieces: &[&[u8]]) -> Vec<String> {
+    let mut subscriber = subscriber(greeted);
+    let mut seen = Vec::new();
+    for piece in pieces {
+        let outcome = subscriber.handle_bytes(NOW, piece, |event| seen.push(format!("{event:?}")));
+        if let Err(error) = outcome {
+            seen.push(error.to_string());
+            break;
+        }
+    }
+    subscriber.poll_transmit();
+    seen
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some(([greeted, cut], stream)) = input.split_first_chunk::<2>() else {
+        return;
+    };
+    let greeted = greeted % 2 == 1;
+    let (front, back) = stream.split_at(usize::from(*cut).min(stream.len()));
+    assert_eq!(events(greeted, &[stream]), events(greeted, &[front, back]));
+});
