@@ -1,0 +1,488 @@
+//! All sessions of one shard: who a captured segment or a response belongs to, what is due, what it costs.
+
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use slotmap::{Key, KeyData, SlotMap};
+use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Ipv4Identification, Segment};
+
+use crate::backlog::Backlog;
+use crate::joining::Joining;
+use crate::options::{EngineOptions, Sampling};
+use crate::session::{Context, Rest, Session};
+use crate::sources::{NoSource, Sources};
+use crate::statistics::{Pending, Statistics};
+use crate::timers::Timers;
+use crate::verdict::{Ignored, Verdict};
+use crate::{Mappings, Registration};
+
+slotmap::new_key_type! {
+    /// One session of one engine; never given to another one later.
+    pub struct SessionId;
+}
+
+impl SessionId {
+    /// The id as a number, to travel over the feed.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        self.data().as_ffi()
+    }
+
+    /// The id that [`Self::to_bits`] gave; any other number is an id of no session.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        KeyData::from_ffi(bits).into()
+    }
+}
+
+/// How often sessions are looked at for having waited too long.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Backlogs of ended sessions kept for new ones.
+const SPARE: usize = 256;
+/// A spare backlog holds no more memory than this.
+const SPARE_BYTES: usize = 32 << 10;
+/// The sampling hash is the same in every process, so that several instances agree on who is replayed.
+const SAMPLING_SEED: u64 = 0x7463_7063_6f70_7900;
+
+/// The replay engine of one shard.
+///
+/// Its methods are of four kinds: `handle_*` take input and change state, `poll_*` give output, the rest are
+/// getters and construction. After every `handle_*`, drain [`Self::poll_registration`] and then
+/// [`Self::poll_transmit`] until each returns `None`; then sleep no longer than [`Self::poll_timeout`] says.
+/// Time must not run backwards from one call to the next.
+pub struct Engine {
+    options: EngineOptions,
+    mappings: Mappings,
+    sessions: SlotMap<SessionId, Session>,
+    by_capture: HashMap<Flow, SessionId, FixedState>,
+    sources: Sources,
+    joining: Joining,
+    timers: Timers,
+    sweep_at: Instant,
+    ready: VecDeque<SessionId>,
+    registrations: VecDeque<Registration>,
+    spare: Vec<Backlog>,
+    memory: usize,
+    statistics: Statistics,
+    began_at: Option<Instant>,
+    identification: u16,
+    sampling: FixedState,
+}
+
+impl Engine {
+    /// An engine without sessions. `seed` decides hashes, source addresses and alternative ports; equal seeds
+    /// and equal input give equal output.
+    #[must_use]
+    pub fn new(options: EngineOptions, mappings: Mappings, seed: u64) -> Self {
+        Self {
+            sources: Sources::new(options.sources.clone(), options.loopback_source, seed),
+            joining: Joining::new(seed),
+            by_capture: HashMap::with_hasher(FixedState::with_seed(seed)),
+            sessions: SlotMap::with_key(),
+            timers: Timers::default(),
+            sweep_at: Instant::ZERO,
+            ready: VecDeque::new(),
+            registrations: VecDeque::new(),
+            spare: Vec::new(),
+            memory: 0,
+            statistics: Statistics::default(),
+            began_at: None,
+            identification: seed as u16,
+            sampling: FixedState::with_seed(SAMPLING_SEED),
+            options,
+            mappings,
+        }
+    }
+
+    /// A captured segment that a user sent, seen by the kernel at `captured_at`.
+    pub fn handle_capture(&mut self, now: Instant, captured_at: Instant, segment: &Segment<'_>) {
+        self.statistics.captured_segments += 1;
+        self.began_at.get_or_insert(now);
+        self.joining.begin(now);
+        let Some(target) = self.mappings.target_of(segment.destination) else {
+            return self.statistics.ignore(Ignored::NotMapped);
+        };
+        if !segment.is_whole() {
+            return self.statistics.ignore(Ignored::Truncated);
+        }
+        let captured = Flow {
+            client: segment.source,
+            server: segment.destination,
+        };
+        if segment.flags.syn() {
+            return self.handle_syn(now, captured_at, captured, target, segment);
+        }
+        match self.by_capture.get(&captured) {
+            Some(&id) => self.deliver(id, now, captured_at, segment),
+            None => self.handle_unknown(now, captured_at, captured, target, segment),
+        }
+    }
+
+    /// A response of the target for session `id`, as the feed brought it: its addresses are not looked at.
+    pub fn handle_response(&mut self, now: Instant, id: SessionId, segment: &Segment<'_>) {
+        self.statistics.responses += 1;
+        if !self.sessions.contains_key(id) {
+            self.statistics.stale_responses += 1;
+            return;
+        }
+        self.step(id, now, |session, cx| session.handle_response(segment, cx));
+    }
+
+    /// Time has passed: every session that is due gets its turn.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.sweep_at <= now {
+            self.sweep_at = now + SWEEP_INTERVAL;
+            self.sweep(now);
+        }
+        while let Some((at, id)) = self.timers.pop(now) {
+            let Some(session) = self.sessions.get_mut(id) else {
+                continue;
+            };
+            if session.armed_at != at {
+                continue; // replaced by an earlier entry
+            }
+            session.armed_at = Instant::MAX;
+            let mut rest = None;
+            self.step(id, now, |session, cx| {
+                rest = session.split_at_gap(cx);
+                session.handle_timeout(cx);
+            });
+            if let Some(rest) = rest {
+                self.rejoin(id, rest, now);
+            }
+        }
+    }
+
+    /// The packet that session `id` transmitted last was larger than its path allows.
+    pub fn handle_too_large(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.shrink_segments();
+        }
+    }
+
+    /// The program stops: every session ends, the target is told.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        let ids: Vec<SessionId> = self.sessions.keys().collect();
+        for id in ids {
+            self.step(id, now, |session, cx| session.end(Verdict::Shutdown, cx));
+        }
+    }
+
+    /// What the feed has to be told next. To be drained before [`Self::poll_transmit`], so that intercept knows
+    /// a flow before the target can answer on it.
+    pub fn poll_registration(&mut self) -> Option<Registration> {
+        self.registrations.pop_front()
+    }
+
+    /// Makes the next segment that is due as an IP packet in `out` (at least as large as the MTU), and returns
+    /// its session and length. `None`: nothing more is due now.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<(SessionId, usize)> {
+        while let Some(&id) = self.ready.front() {
+            if let Some(session) = self.sessions.get_mut(id) {
+                let mut cx = Context {
+                    now,
+                    options: &self.options,
+                    statistics: &mut self.statistics,
+                };
+                let identification = Ipv4Identification(self.identification);
+                if let Some(len) = session.poll_transmit(identification, out, &mut cx) {
+                    self.identification = self.identification.wrapping_add(1);
+                    return Some((id, len));
+                }
+                self.drained(id, now);
+            }
+            self.ready.pop_front();
+        }
+        None
+    }
+
+    /// When [`Self::handle_timeout`] is due; `None` while no session waits for anything.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let sweep = (!self.sessions.is_empty()).then_some(self.sweep_at);
+        self.timers.next().into_iter().chain(sweep).min()
+    }
+
+    /// Counters since construction.
+    #[must_use]
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// What is under way now. Looks at every session: for reports, not for every packet.
+    #[must_use]
+    pub fn pending(&self) -> Pending {
+        let mut pending = Pending {
+            memory: self.memory,
+            ..Pending::default()
+        };
+        for session in self
+            .sessions
+            .values()
+            .filter(|session| session.verdict().is_none())
+        {
+            let (turns, bytes) = session.pending();
+            pending.sessions += 1;
+            pending.established += u64::from(session.is_established());
+            pending.turns += turns;
+            pending.bytes += bytes;
+        }
+        pending
+    }
+
+    fn handle_syn(
+        &mut self,
+        now: Instant,
+        captured_at: Instant,
+        captured: Flow,
+        target: Endpoint,
+        segment: &Segment<'_>,
+    ) {
+        if segment.flags.ack() {
+            return self.statistics.ignore(Ignored::NoSession);
+        }
+        if let Some(&older) = self.by_capture.get(&captured) {
+            if self
+                .sessions
+                .get(older)
+                .is_some_and(|session| session.begins_with(segment.seq))
+            {
+                return self.statistics.ignore(Ignored::Duplicate);
+            }
+            self.by_capture.remove(&captured);
+            self.step(older, now, |session, cx| session.user_left(cx));
+        }
+        self.joining.forget(&captured);
+        if !self.is_sampled(captured, now) {
+            return self.statistics.ignore(Ignored::NotSampled);
+        }
+        let Some(id) = self.open(now, captured, target, segment) else {
+            return;
+        };
+        if segment.payload_len > 0 {
+            // TCP Fast Open (RFC 7413): the SYN's payload comes after its sequence number.
+            let flags = Flags(segment.flags.0 & !Flags::SYN.0);
+            let data = Segment {
+                seq: segment.seq + 1,
+                flags,
+                ..*segment
+            };
+            self.deliver(id, now, captured_at, &data);
+        }
+        self.step(id, now, |_, _| {});
+    }
+
+    /// A segment of a connection without a session.
+    fn handle_unknown(
+        &mut self,
+        now: Instant,
+        captured_at: Instant,
+        captured: Flow,
+        target: Endpoint,
+        segment: &Segment<'_>,
+    ) {
+        let ends = segment.flags.fin() || segment.flags.rst();
+        if segment.payload_len == 0 {
+            if ends {
+                self.joining.forget(&captured);
+            } else {
+                self.joining.observe(&captured, now);
+            }
+            return self.statistics.ignore(Ignored::NoSession);
+        }
+        if self.options.only_whole_sessions {
+            return self.statistics.ignore(Ignored::NotWhole);
+        }
+        if !self.is_sampled(captured, now) {
+            return self.statistics.ignore(Ignored::NotSampled);
+        }
+        if !self.joining.may_begin(&captured, segment, now) {
+            self.statistics.bytes_before_first_turn += u64::from(segment.payload_len);
+            return self.statistics.ignore(Ignored::BeforeFirstTurn);
+        }
+        if let Some(id) = self.open(now, captured, target, segment) {
+            self.deliver(id, now, captured_at, segment);
+        }
+    }
+
+    /// Opens a session that begins with `segment`, or counts why not.
+    fn open(
+        &mut self,
+        now: Instant,
+        captured: Flow,
+        target: Endpoint,
+        segment: &Segment<'_>,
+    ) -> Option<SessionId> {
+        if self.memory >= self.options.memory_budget {
+            self.refuse(Verdict::MemoryBudget);
+            return None;
+        }
+        let mut cx = Context {
+            now,
+            options: &self.options,
+            statistics: &mut self.statistics,
+        };
+        // The flow is completed below, once the source end is known.
+        let unknown = Flow {
+            client: captured.client,
+            server: target,
+        };
+        let mut session = Session::new(captured, unknown, segment, &mut cx);
+        if let Some(backlog) = self.spare.pop() {
+            session.reuse(backlog);
+        }
+        let id = self.sessions.insert(session);
+        match self.sources.acquire(captured.client, target, id) {
+            Ok(source) => self.sessions[id].flow.client = source,
+            Err(reason) => {
+                self.sessions.remove(id);
+                self.statistics.end(reason.verdict(), 0, 0);
+                return None;
+            }
+        }
+        self.by_capture.insert(captured, id);
+        self.registrations.push_back(Registration::Add {
+            id,
+            flow: self.sessions[id].flow,
+        });
+        self.account(id);
+        Some(id)
+    }
+
+    /// Counts a session that could not even be opened.
+    fn refuse(&mut self, verdict: Verdict) {
+        self.statistics.sessions_opened += 1;
+        self.statistics.end(verdict, 0, 0);
+    }
+
+    fn deliver(&mut self, id: SessionId, now: Instant, captured_at: Instant, segment: &Segment<'_>) {
+        self.step(id, now, |session, cx| {
+            session.handle_capture(segment, captured_at, cx)
+        });
+        if self.memory > self.options.memory_budget {
+            self.step(id, now, |session, cx| session.end(Verdict::MemoryBudget, cx));
+        }
+    }
+
+    /// The capture of session `id` goes on behind a gap: with a session of its own if a turn begins there.
+    fn rejoin(&mut self, id: SessionId, rest: Rest, now: Instant) {
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let (captured, target) = (session.captured, session.target());
+        if self.by_capture.get(&captured) == Some(&id) {
+            self.by_capture.remove(&captured);
+        }
+        match rest {
+            Rest::Seeking(heard) => self.joining.watch(captured, heard, now),
+            Rest::Following(rest) => {
+                let like = self.sessions[id].like_joined(rest.next());
+                if let Some(id) = self.open(now, captured, target, &like) {
+                    self.step(id, now, |session, cx| session.resume_capture(rest, cx));
+                }
+            }
+        }
+    }
+
+    /// One step of a session: the state changes, its memory is counted, and it is due to be drained.
+    fn step(&mut self, id: SessionId, now: Instant, change: impl FnOnce(&mut Session, &mut Context<'_>)) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let mut cx = Context {
+            now,
+            options: &self.options,
+            statistics: &mut self.statistics,
+        };
+        change(session, &mut cx);
+        if !session.is_ready {
+            session.is_ready = true;
+            self.ready.push_back(id);
+        }
+        self.account(id);
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        let options = &self.options;
+        let out_of_patience = |(_, session): &(SessionId, &Session)| session.is_out_of_patience(options, now);
+        let ids: Vec<SessionId> = self
+            .sessions
+            .iter()
+            .filter(out_of_patience)
+            .map(|(id, _)| id)
+            .collect();
+        for id in ids {
+            self.step(id, now, |session, cx| session.lose_patience(cx));
+        }
+    }
+
+    fn account(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id];
+        let held = size_of::<Session>() + session.held();
+        self.memory = self.memory + held - session.memory;
+        session.memory = held;
+    }
+
+    /// Session `id` has nothing more to transmit now: it is over, or waits for its next deadline.
+    fn drained(&mut self, id: SessionId, now: Instant) {
+        let session = &mut self.sessions[id];
+        session.is_ready = false;
+        if session.verdict().is_some() {
+            return self.remove(id);
+        }
+        let deadline = session.deadline(&self.options, now);
+        if deadline < session.armed_at {
+            session.armed_at = deadline;
+            self.timers.arm(deadline, id);
+        }
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(id) else {
+            return;
+        };
+        self.memory -= session.memory;
+        if self.by_capture.get(&session.captured) == Some(&id) {
+            self.by_capture.remove(&session.captured);
+        }
+        if self.sources.holder(&session.flow) == Some(id) {
+            self.sources.release(&session.flow);
+        }
+        self.registrations.push_back(Registration::Remove { id });
+        let backlog = session.into_backlog();
+        if self.spare.len() < SPARE && backlog.held() <= SPARE_BYTES {
+            self.spare.push(backlog);
+        }
+    }
+
+    /// `-r` and `-g`: decided by the client's end alone, so that it holds for a connection's whole life.
+    fn is_sampled(&self, captured: Flow, now: Instant) -> bool {
+        let share = match self.options.sampling {
+            Sampling::All => return true,
+            Sampling::Percent(percent) => u128::from(percent) * 100,
+            Sampling::Ramp(over) => {
+                let elapsed = now.since(self.began_at.unwrap_or(now)).as_micros();
+                10_000 * elapsed / over.as_micros().max(1)
+            }
+        };
+        let client = captured.client;
+        let hash = match client.addr {
+            IpAddr::V4(addr) => self.sampling.hash_one((addr.to_bits(), client.port)),
+            IpAddr::V6(addr) => self.sampling.hash_one((addr.to_bits(), client.port)),
+        };
+        u128::from(hash % 10_000) < share
+    }
+}
+
+impl NoSource {
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Unusable => Verdict::NoSourceAddress,
+            Self::Exhausted => Verdict::SourcesExhausted,
+        }
+    }
+}

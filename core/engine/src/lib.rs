@@ -1,0 +1,34 @@
+//! The sans-IO replay engine: what users said to the online server becomes real TCP sessions with a target.
+//!
+//! No socket, clock or thread in here: captured segments, responses and the time come in through `handle_*`,
+//! packets and registrations go out through `poll_*` of [`Engine`]. Equal input and seed give equal output.
+//!
+//! A [session](Engine) has two halves joined by a byte stream: `reassembly` puts in order what the user said,
+//! `session` says it again with a client TCP of its own, and `turns` decides when.
+
+#![forbid(unsafe_code)]
+
+mod backlog;
+mod congestion;
+mod engine;
+mod joining;
+mod mapping;
+mod options;
+mod reassembly;
+mod registration;
+mod rtt;
+mod scoreboard;
+mod session;
+mod sources;
+mod statistics;
+mod timers;
+mod turns;
+mod verdict;
+
+pub use engine::{Engine, SessionId};
+pub use mapping::{Mapping, Mappings, OnlineAddress};
+pub use options::{EngineOptions, Pace, Sampling};
+pub use registration::Registration;
+pub use sources::SourcePool;
+pub use statistics::{Ended, Pending, Statistics};
+pub use verdict::{Ignored, Verdict};

@@ -1,0 +1,60 @@
+//! Which captured traffic goes to which target: the `-x` entries.
+
+use std::net::IpAddr;
+
+use tcpcopy_wire::Endpoint;
+
+/// The online side of a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OnlineAddress {
+    /// The online server's address; `None` matches every address.
+    pub addr: Option<IpAddr>,
+    /// The online server's TCP port.
+    pub port: u16,
+}
+
+/// One `-x` entry: what users say to `online` is replayed to `target`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mapping {
+    /// Where users talk to.
+    pub online: OnlineAddress,
+    /// Where the copy goes to.
+    pub target: Endpoint,
+}
+
+/// All mappings of one engine, looked up by the destination of a captured packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mappings(Vec<Mapping>);
+
+impl Mappings {
+    /// Mappings in order of preference: an entry with an address wins over one without, whatever the order.
+    #[must_use]
+    pub fn new(mut mappings: Vec<Mapping>) -> Self {
+        mappings.sort_by_key(|mapping| mapping.online.addr.is_none());
+        Self(mappings)
+    }
+
+    /// The entries, most specific first.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Mapping] {
+        &self.0
+    }
+
+    /// The target for a packet sent to `destination`. A packet that already goes to a target is never
+    /// captured traffic, unless an entry names that very address as its online side.
+    #[must_use]
+    pub fn target_of(&self, destination: Endpoint) -> Option<Endpoint> {
+        let named = |mapping: &&Mapping| {
+            mapping.online.port == destination.port && mapping.online.addr == Some(destination.addr)
+        };
+        let any =
+            |mapping: &&Mapping| mapping.online.port == destination.port && mapping.online.addr.is_none();
+        if let Some(mapping) = self.0.iter().find(named) {
+            return Some(mapping.target);
+        }
+        if self.0.iter().any(|mapping| mapping.target == destination) {
+            return None;
+        }
+        self.0.iter().find(any).map(|mapping| mapping.target)
+    }
+}

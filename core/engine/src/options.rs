@@ -1,0 +1,71 @@
+//! How an engine replays: one value, given at construction, without a trace of flags or files.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::SourcePool;
+
+/// The time between what a user heard and what the user said next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// The user's own round-trip time, measured between SYN and handshake ACK.
+    Measured,
+    /// One round-trip time for every session; zero turns pacing off.
+    Fixed(Duration),
+}
+
+/// Which sessions are replayed, decided once per captured connection by a hash of the client's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampling {
+    /// All of them.
+    All,
+    /// This many of a hundred (1–99).
+    Percent(u8),
+    /// A share that grows linearly from nothing to all within this time from the first packet on.
+    Ramp(Duration),
+}
+
+/// Everything an engine needs to know beside its mappings.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Largest IP packet to transmit, in bytes (68–65535).
+    pub mtu: u16,
+    /// MSS option of a SYN that was not captured, in bytes (at least 88).
+    pub joined_mss: u16,
+    /// How turns and acknowledgements are paced.
+    pub pace: Pace,
+    /// A turn does not wait for the answer to the turn before it.
+    pub overlap_turns: bool,
+    /// Only connections whose SYN was captured are replayed.
+    pub only_whole_sessions: bool,
+    /// Which connections are replayed.
+    pub sampling: Sampling,
+    /// A session whose target says nothing for this long while something is due ends.
+    pub response_timeout: Duration,
+    /// A session in which nothing is due and nobody says anything for this long ends.
+    pub idle_timeout: Duration,
+    /// The addresses the copied clients speak from; `None`: their own.
+    pub sources: Option<SourcePool>,
+    /// The address that stands in for a client at a loopback address (`-H`).
+    pub loopback_source: Option<IpAddr>,
+    /// Bytes of captured traffic that may wait in all sessions together.
+    pub memory_budget: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            mtu: 1500,
+            joined_mss: 1460,
+            pace: Pace::Measured,
+            overlap_turns: false,
+            only_whole_sessions: false,
+            sampling: Sampling::All,
+            response_timeout: Duration::from_secs(600),
+            idle_timeout: Duration::from_secs(720),
+            sources: None,
+            loopback_source: None,
+            memory_budget: 2 << 30,
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! One session: our replay of one captured connection against the target.
+//!
+//! `handle_*` only changes state; [`Session::poll_transmit`] alone makes segments. After every `handle_*` the
+//! caller drains `poll_transmit` until it returns `None`, and then asks for [`Session::deadline`].
+
+mod arrival;
+mod connection;
+mod emission;
+mod loss;
+mod timing;
+
+use std::time::Duration;
+
+use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Options, Segment, SeqNum};
+
+use crate::backlog::{Backlog, ChunkKind, TurnMark};
+use crate::reassembly::{Mark, Place, Reassembly};
+use crate::turns::TurnGate;
+use crate::verdict::{Ignored, Verdict};
+use crate::{EngineOptions, Pace, Statistics};
+
+use connection::{Connection, State};
+
+/// What every step of a session may read and count.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) options: &'a EngineOptions,
+    pub(crate) statistics: &'a mut Statistics,
+}
+
+/// What the captured headers told of the user's own TCP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct User {
+    /// Options of the SYN we send: the captured ones, with our MSS limit.
+    pub(crate) syn_options: Options,
+    pub(crate) syn_window: u16,
+    /// The window we advertise, unscaled: the largest the user ever advertised, so that we never stall.
+    pub(crate) window: u16,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+    /// Our timestamp clock: the user's, read at `clock_at`, running on in milliseconds.
+    clock: u32,
+    clock_at: Instant,
+    syn_at: Option<Instant>,
+    rtt: Option<Duration>,
+}
+
+/// A hop count below this one would not survive a detour.
+const LEAST_TTL: u8 = 32;
+/// The window scale and window of a connection whose SYN was not captured.
+const JOINED_SHIFT: u8 = 7;
+const JOINED_WINDOW: u16 = 2048;
+
+impl User {
+    /// What `segment`, the first one captured, says.
+    fn new(segment: &Segment<'_>, options: &EngineOptions, header_room: u16, now: Instant) -> Self {
+        let whole = segment.flags.syn();
+        let limit = options.mtu.saturating_sub(header_room);
+        let syn_options = if whole {
+            Options {
+                mss: Some(segment.options.mss.unwrap_or(536).min(limit)),
+                ..segment.options
+            }
+        } else {
+            Options {
+                mss: Some(options.joined_mss.min(limit)),
+                window_scale: Some(JOINED_SHIFT),
+                sack_permitted: true,
+                timestamps: segment.options.timestamps,
+                ..Options::default()
+            }
+        };
+        let shift = segment.options.window_scale.unwrap_or(0).min(14);
+        Self {
+            syn_options,
+            syn_window: if whole { segment.window } else { u16::MAX },
+            window: if whole {
+                (segment.window >> shift).max(1)
+            } else {
+                JOINED_WINDOW
+            },
+            ttl: segment.ttl.max(LEAST_TTL),
+            tos: segment.tos,
+            clock: segment.options.timestamps.map_or(0, |stamps| stamps.value),
+            clock_at: now,
+            syn_at: whole.then_some(now),
+            rtt: None,
+        }
+    }
+
+    /// TSval for a segment sent now (RFC 7323 §5.4: about one tick a millisecond, never backwards).
+    fn timestamp(&self, now: Instant) -> u32 {
+        self.clock
+            .wrapping_add(now.since(self.clock_at).as_millis() as u32)
+    }
+}
+
+/// What the user had last said and heard, as far as it is in order.
+#[derive(Clone, Copy, Debug, Default)]
+struct LastWord {
+    ack: Option<SeqNum>,
+    captured_at: Option<Instant>,
+}
+
+/// What remains of a captured connection whose present session cannot go on.
+pub(crate) enum Rest {
+    /// The user spoke anew behind the hole: a session can begin there.
+    Following(Reassembly),
+    /// No new turn yet; this is the last acknowledgement seen.
+    Seeking(Option<SeqNum>),
+}
+
+pub(crate) struct Session {
+    /// Client and online server, as captured.
+    pub(crate) captured: Flow,
+    /// The copied client and the target, as transmitted.
+    pub(crate) flow: Flow,
+    /// The captured initial sequence number; `None` for a connection joined in its middle.
+    isn: Option<SeqNum>,
+    user: User,
+    reassembly: Reassembly,
+    backlog: Backlog,
+    connection: Connection,
+    gate: TurnGate,
+    last_word: LastWord,
+    /// The user is known to speak before hearing everything.
+    overlapping: bool,
+    /// Where the last turn said on this connection began.
+    turn_at: Option<u64>,
+    /// Whether the present connection is the session's first.
+    first_connection: bool,
+    /// How often the present turn has been begun anew.
+    repetitions: u8,
+    /// The verdict when everything captured has been said.
+    closing_verdict: Verdict,
+    heard_at: Instant,
+    active_at: Instant,
+    verdict: Option<Verdict>,
+    /// Scheduling, kept by the engine.
+    pub(crate) is_ready: bool,
+    pub(crate) armed_at: Instant,
+    pub(crate) memory: usize,
+}
+
+impl Session {
+    /// A session that begins with `segment`: its SYN, or the first segment of a connection joined in its
+    /// middle. The segment's payload is not taken: hand it to [`Self::handle_capture`].
+    pub(crate) fn new(captured: Flow, flow: Flow, segment: &Segment<'_>, cx: &mut Context<'_>) -> Self {
+        let header_room: u16 = if flow.server.addr.is_ipv4() { 40 } else { 60 };
+        let user = User::new(segment, cx.options, header_room, cx.now);
+        let mss = u32::from(user.syn_options.mss.unwrap_or(536));
+        let whole = segment.flags.syn();
+        let first_byte = if whole { segment.seq + 1 } else { segment.seq };
+        cx.statistics.sessions_opened += 1;
+        cx.statistics.sessions_joined += u64::from(!whole);
+        Self {
+            captured,
+            flow,
+            isn: whole.then_some(segment.seq),
+            user,
+            reassembly: Reassembly::new(first_byte),
+            backlog: Backlog::default(),
+            connection: Connection::new(first_byte - 1, 0, mss, cx.now),
+            gate: TurnGate::default(),
+            last_word: LastWord {
+                ack: (!whole && segment.flags.ack()).then_some(segment.ack),
+                captured_at: None,
+            },
+            overlapping: false,
+            turn_at: None,
+            first_connection: true,
+            repetitions: 0,
+            closing_verdict: Verdict::Complete,
+            heard_at: cx.now,
+            active_at: cx.now,
+            verdict: None,
+            is_ready: false,
+            armed_at: Instant::MAX,
+            memory: 0,
+        }
+    }
+
+    /// Continues another session's capture behind its gap.
+    pub(crate) fn resume_capture(&mut self, rest: Reassembly, cx: &mut Context<'_>) {
+        self.reassembly = rest;
+        self.last_word.ack = None; // the first turn of a connection of its own waits for nothing
+        self.connection.send.iss = self.reassembly.next() - 1;
+        self.take_ready(cx);
+    }
+
+    /// Whether a SYN with sequence number `isn` is this session's own, repeated.
+    pub(crate) fn begins_with(&self, isn: SeqNum) -> bool {
+        self.isn == Some(isn)
+    }
+
+    /// The headers of a segment with which another session of this user begins at `seq`.
+    pub(crate) fn like_joined(&self, seq: SeqNum) -> Segment<'static> {
+        let timestamps = self.user.syn_options.timestamps;
+        Segment {
+            source: self.captured.client,
+            destination: self.captured.server,
+            seq,
+            ack: self.last_word.ack.unwrap_or_default(),
+            flags: Flags::ACK,
+            options: Options {
+                timestamps,
+                ..Options::default()
+            },
+            ttl: self.user.ttl,
+            tos: self.user.tos,
+            ..Segment::default()
+        }
+    }
+
+    /// Takes the memory of an ended session over.
+    pub(crate) fn reuse(&mut self, mut backlog: Backlog) {
+        backlog.clear();
+        self.backlog = backlog;
+    }
+
+    /// Gives the memory up for another session.
+    pub(crate) fn into_backlog(self) -> Backlog {
+        self.backlog
+    }
+
+    /// A captured segment of this connection, not a SYN.
+    pub(crate) fn handle_capture(
+        &mut self,
+        segment: &Segment<'_>,
+        captured_at: Instant,
+        cx: &mut Context<'_>,
+    ) {
+        self.active_at = cx.now;
+        self.observe_user(segment, captured_at);
+        if self.backlog.closing().is_some() {
+            return cx.statistics.ignore(Ignored::Duplicate);
+        }
+        if segment.flags.rst() {
+            return self.user_reset(segment, captured_at, cx);
+        }
+        if segment.is_empty() {
+            return;
+        }
+        let mark = Mark::of(segment, captured_at);
+        match self.reassembly.place(segment, mark) {
+            Place::InOrder { skip } => {
+                self.append(segment.payload.get(skip..).unwrap_or_default(), mark, cx);
+                self.take_ready(cx);
+            }
+            Place::Ahead => {}
+            Place::Duplicate => cx.statistics.ignore(Ignored::Duplicate),
+            Place::OutOfWindow => cx.statistics.ignore(Ignored::OutOfWindow),
+            Place::NoRoom => self.end(Verdict::MemoryBudget, cx),
+        }
+        self.settle(cx);
+    }
+
+    /// Ends a session that has no connection and nothing to ask for one.
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        let all_said = self.backlog.closing().is_some() && !self.wants_connection();
+        if self.connection.state == State::Closed && all_said {
+            self.end(self.closing_verdict, cx);
+        }
+    }
+
+    /// The user has taken the port for another connection: nothing more will be said on this one.
+    pub(crate) fn user_left(&mut self, cx: &mut Context<'_>) {
+        if self.backlog.closing().is_some() {
+            return;
+        }
+        if self.reassembly.gap_at().is_some() {
+            self.closing_verdict = Verdict::CaptureGap;
+        }
+        self.backlog.push(ChunkKind::Fin, &[], cx.now, false, None);
+        self.settle(cx);
+    }
+
+    /// Gives up the hole in the capture: what was captured before it is still said, then the connection is
+    /// reset. What lies behind the hole is for another session.
+    pub(crate) fn split_at_gap(&mut self, cx: &mut Context<'_>) -> Option<Rest> {
+        if self.reassembly.gap_at()? > cx.now {
+            return None;
+        }
+        let next = self.reassembly.next();
+        let mut rest = std::mem::replace(&mut self.reassembly, Reassembly::new(next));
+        self.closing_verdict = Verdict::CaptureGap;
+        self.backlog.push(ChunkKind::Reset, &[], cx.now, false, None);
+        self.settle(cx);
+        Some(match rest.skip_hole(self.last_word.ack) {
+            Ok(()) => {
+                cx.statistics.bytes_never_captured += u64::from(rest.next().distance(next).unsigned_abs());
+                Rest::Following(rest)
+            }
+            Err(heard) => Rest::Seeking(heard),
+        })
+    }
+
+    /// Ends the session now; the target is told by a reset where it knows of the connection.
+    pub(crate) fn end(&mut self, verdict: Verdict, cx: &mut Context<'_>) {
+        if self.verdict.is_some() {
+            return;
+        }
+        let acknowledged = self.connection.send.una.min(self.backlog.end());
+        let begun = acknowledged < self.backlog.end()
+            && self
+                .backlog
+                .chunk_at(acknowledged)
+                .is_some_and(|chunk| !(chunk.start == acknowledged && chunk.turn.is_some()));
+        let turns = self.backlog.turns_from(acknowledged) + u64::from(begun);
+        cx.statistics
+            .end(verdict, turns, self.backlog.end() - acknowledged);
+        self.verdict = Some(verdict);
+        if !matches!(self.connection.state, State::Closed | State::TimeWait) {
+            self.connection.reset_due = Some((
+                self.connection.seq_after_all(),
+                Some(self.connection.receive_next()),
+            ));
+        }
+    }
+
+    /// Why the session is over, once it is and everything has been transmitted.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        self.verdict
+    }
+
+    /// Bytes of memory in use beyond the session's own size.
+    pub(crate) fn held(&self) -> usize {
+        self.backlog.held() + self.reassembly.held()
+    }
+
+    pub(crate) fn is_established(&self) -> bool {
+        self.connection.may_speak()
+    }
+
+    /// Turns and bytes the target has not yet taken.
+    pub(crate) fn pending(&self) -> (u64, u64) {
+        let una = self.connection.send.una.min(self.backlog.end());
+        let boundary = self
+            .backlog
+            .chunk_at(una)
+            .is_none_or(|chunk| chunk.start == una && chunk.turn.is_some());
+        let begun = una < self.backlog.end() && !boundary;
+        (
+            self.backlog.turns_from(una) + u64::from(begun),
+            self.backlog.end() - una,
+        )
+    }
+
+    /// A packet was larger than the path allows: segments shrink to the next usual MTU (RFC 1191 §7).
+    pub(crate) fn shrink_segments(&mut self) {
+        const PLATEAUS: [u32; 8] = [8166, 4352, 2002, 1492, 1280, 1006, 508, 296];
+        let headers = if self.flow.server.addr.is_ipv4() { 52 } else { 72 };
+        let packet = self.connection.send.mss + headers;
+        let next = PLATEAUS
+            .into_iter()
+            .find(|plateau| *plateau < packet)
+            .unwrap_or(296);
+        self.connection.send.mss = (next - headers).max(88);
+    }
+
+    /// The remote end that responses come from.
+    pub(crate) fn target(&self) -> Endpoint {
+        self.flow.server
+    }
+
+    /// Learns the user's round trip, window and manners from any captured segment.
+    fn observe_user(&mut self, segment: &Segment<'_>, captured_at: Instant) {
+        self.user.window = self.user.window.max(segment.window);
+        if let (Some(syn_at), true, true) = (self.user.syn_at, self.user.rtt.is_none(), segment.flags.ack()) {
+            self.user.rtt = Some(captured_at.since(syn_at));
+            self.last_word.ack.get_or_insert(segment.ack);
+        }
+        let (Some(heard), Some(spoke_at), Some(rtt)) =
+            (self.last_word.ack, self.last_word.captured_at, self.user.rtt)
+        else {
+            return;
+        };
+        // What a user acknowledges sooner than an answer can have come was under way before the user spoke.
+        let too_soon = captured_at.since(spoke_at) < rtt / 2;
+        self.overlapping |= too_soon && segment.flags.ack() && segment.ack > heard;
+    }
+
+    fn take_ready(&mut self, cx: &mut Context<'_>) {
+        while let Some((bytes, skip, mark)) = self.reassembly.pop_ready() {
+            self.append(bytes.get(skip..).unwrap_or_default(), mark, cx);
+        }
+    }
+
+    /// Appends bytes that are next in order to the backlog, with the turn they open.
+    fn append(&mut self, bytes: &[u8], mark: Mark, cx: &mut Context<'_>) {
+        let mut turn = self.turn_of(mark);
+        if !bytes.is_empty() {
+            cx.statistics.bytes_captured += bytes.len() as u64;
+            cx.statistics.turns_captured += u64::from(turn.is_some());
+            self.backlog
+                .push(ChunkKind::Data, bytes, mark.captured_at, mark.push, turn.take());
+        }
+        if mark.fin {
+            self.backlog
+                .push(ChunkKind::Fin, &[], mark.captured_at, false, turn);
+        }
+        self.last_word = LastWord {
+            ack: mark.ack.or(self.last_word.ack),
+            captured_at: Some(mark.captured_at),
+        };
+    }
+
+    /// The turn that words with `mark` open: the first ones of all, or those after hearing something.
+    fn turn_of(&self, mark: Mark) -> Option<TurnMark> {
+        let heard = match (mark.ack, self.last_word.ack) {
+            (Some(ack), Some(before)) => ack.distance(before).max(0).unsigned_abs(),
+            _ => 0,
+        };
+        let waited = match self.last_word.captured_at {
+            Some(before) => mark.captured_at.since(before),
+            None => {
+                return Some(TurnMark {
+                    heard,
+                    waited: Duration::ZERO,
+                });
+            }
+        };
+        (heard > 0).then_some(TurnMark { heard, waited })
+    }
+
+    /// The user aborted the connection, before or after `segment`'s place in the stream.
+    fn user_reset(&mut self, segment: &Segment<'_>, captured_at: Instant, cx: &mut Context<'_>) {
+        let missing = segment.seq.distance(self.reassembly.next());
+        if missing.unsigned_abs() > 1 << 28 {
+            return cx.statistics.ignore(Ignored::OutOfWindow);
+        }
+        self.closing_verdict = Verdict::UserReset;
+        if missing > 0 || self.reassembly.gap_at().is_some() {
+            self.closing_verdict = Verdict::CaptureGap;
+            cx.statistics.bytes_never_captured += u64::from(missing.max(0).unsigned_abs());
+        }
+        let turn = self.turn_of(Mark::of(segment, captured_at));
+        let turn = turn.filter(|_| self.last_word.captured_at.is_some());
+        self.backlog.push(ChunkKind::Reset, &[], captured_at, false, turn);
+        self.settle(cx);
+    }
+
+    /// The time between hearing and speaking that is replayed.
+    fn pace(&self, options: &EngineOptions) -> Duration {
+        let measured = self.user.rtt.unwrap_or_default();
+        match options.pace {
+            Pace::Fixed(rtt) => rtt,
+            Pace::Measured if measured < crate::turns::INTERNAL_RTT => Duration::ZERO,
+            Pace::Measured => measured,
+        }
+    }
+}
