@@ -1,0 +1,52 @@
+//! Why a program could not start, in one sentence each.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tcpcopy_net::{CaptureError, DeviceError, TransmitOpenError};
+use thiserror::Error;
+
+/// Why tcpcopy or intercept could not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A capture could not be opened.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The devices to capture on could not be found.
+    #[error(transparent)]
+    Devices(#[from] DeviceError),
+    /// The transmit socket could not be opened.
+    #[error(transparent)]
+    Transmit(#[from] TransmitOpenError),
+    /// No intercept answered, and waiting for one was not asked for.
+    #[error(
+        "no intercept is reachable at {}: {reason}; start intercept there first, or give -L to wait for it",
+        list(tried)
+    )]
+    NoIntercept {
+        /// The addresses tried.
+        tried: Vec<SocketAddr>,
+        /// What the system said of the last one.
+        reason: String,
+    },
+    /// The address to listen on is not to be had.
+    #[error("cannot listen on {address}: {source}; choose another address (-b) or port (-p)")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The event loop or the signal handlers could not be set up.
+    #[error("cannot set up the event loop: {0}")]
+    EventLoop(#[from] io::Error),
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    addresses
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

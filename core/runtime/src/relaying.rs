@@ -1,0 +1,352 @@
+//! intercept's loop: captured responses in, feeds out.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use tcpcopy_feed::{CaptureStatistics, PeerId, Relay, RelayEvent, RelayOptions};
+use tcpcopy_net::{CaptureDirection, CaptureOptions};
+use tcpcopy_wire::Instant;
+
+use crate::captures::Captures;
+use crate::clock::Clock;
+use crate::signals::Signals;
+use crate::socket::{Outcome, READ_BYTES, ReadError, random, read_some, write_some};
+use crate::{PeerTotals, RelaySnapshot, StartError};
+
+/// Everything intercept's loop needs to know.
+#[derive(Clone, Debug)]
+pub struct RelayingOptions {
+    /// Devices by name; at least one.
+    pub devices: Vec<String>,
+    /// What is a response, in pcap's language.
+    pub filter: String,
+    /// Size of each device's ring in bytes.
+    pub buffer_bytes: usize,
+    /// Where tcpcopys connect to.
+    pub listen: SocketAddr,
+    /// How often `on_snapshot` is called.
+    pub snapshot_interval: Duration,
+}
+
+/// Enough of a frame for the longest headers: tags, IPv6 extensions, 60 bytes of TCP.
+const SNAPLEN: u32 = 256;
+/// Sources of capture are looked at, and the kernel's counters are read, at least this often.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A tcpcopy at the other end of a socket.
+struct Peer {
+    id: PeerId,
+    address: SocketAddr,
+    socket: TcpStream,
+    is_ready: bool,
+    /// It has shown to be a tcpcopy.
+    is_greeted: bool,
+}
+
+/// intercept's loop, on one thread.
+pub struct Relaying {
+    poll: Poll,
+    signals: Signals,
+    clock: Clock,
+    captures: Captures,
+    listener: TcpListener,
+    relay: Relay,
+    peers: Vec<Peer>,
+    next_peer: u64,
+    buffer: Box<[u8]>,
+    started_at: Instant,
+    snapshot_interval: Duration,
+    stop: Token,
+    hangup: Token,
+    accept: Token,
+}
+
+impl Relaying {
+    /// Opens captures and the listening socket.
+    ///
+    /// # Errors
+    /// [`StartError`], one sentence for a person; nothing is left open.
+    pub fn start(options: RelayingOptions) -> Result<Self, StartError> {
+        let mut clock = Clock::new();
+        let now = clock.now();
+        let captures = Captures::open(&capture_options(&options))?;
+        let address = options.listen;
+        let mut listener =
+            TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
+        let (stop, hangup) = (Token(captures.len()), Token(captures.len() + 1));
+        let accept = Token(captures.len() + 2);
+        let poll = Poll::new()?;
+        let mut signals = Signals::new()?;
+        signals.register(poll.registry(), stop, hangup)?;
+        captures.register(poll.registry())?;
+        poll.registry()
+            .register(&mut listener, accept, Interest::READABLE)?;
+        let relay = RelayOptions {
+            identity: random(),
+            seed: random(),
+            ..RelayOptions::default()
+        };
+        Ok(Self {
+            poll,
+            signals,
+            clock,
+            captures,
+            listener,
+            relay: Relay::new(relay, now),
+            peers: Vec::new(),
+            next_peer: 0,
+            buffer: vec![0; READ_BYTES].into(),
+            started_at: now,
+            snapshot_interval: options.snapshot_interval,
+            stop,
+            hangup,
+            accept,
+        })
+    }
+
+    /// Relays until SIGINT or SIGTERM, or until no device is left to capture on, and returns the last snapshot.
+    /// `on_snapshot` is called once per interval; SIGHUP calls `on_hangup`.
+    pub fn run(
+        mut self,
+        mut on_snapshot: impl FnMut(&RelaySnapshot),
+        mut on_hangup: impl FnMut(),
+    ) -> RelaySnapshot {
+        let mut events = Events::with_capacity(256);
+        let mut snapshot_at = self.started_at + self.snapshot_interval;
+        let mut look_at = self.started_at;
+        while self.captures.is_alive() {
+            let now = self.clock.now();
+            if now >= snapshot_at {
+                snapshot_at = now + self.snapshot_interval;
+                on_snapshot(&self.snapshot(now));
+            }
+            if now >= look_at {
+                look_at = now + LOOK_INTERVAL;
+                self.look_at_captures();
+            }
+            let wait = self.wait(now, snapshot_at.min(look_at));
+            if let Err(error) = self.poll.poll(&mut events, Some(wait))
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                log::error!("waiting for packets failed: {error}; stopping");
+                break;
+            }
+            for event in &events {
+                match event.token() {
+                    token if token == self.stop => return self.stop(),
+                    token if token == self.hangup => {
+                        self.signals.take_hangups();
+                        on_hangup();
+                    }
+                    token if token == self.accept => self.accept(),
+                    token if token > self.accept => self.mark_ready(token),
+                    token => self.captures.mark_ready(token.0),
+                }
+            }
+            self.turn();
+        }
+        self.stop()
+    }
+
+    /// One round: registrations first, so that a response finds its route, then responses, then what goes out.
+    fn turn(&mut self) {
+        let now = self.clock.now();
+        self.read(now);
+        let relay = &mut self.relay;
+        self.captures.dispatch(|seen_at, segment| {
+            relay.handle_response(seen_at, segment);
+        });
+        self.relay.handle_timeout(now);
+        self.write(now);
+        self.handle_events(now);
+    }
+
+    fn look_at_captures(&mut self) {
+        self.captures.look_everywhere();
+        let totals = self.captures.totals();
+        self.relay.handle_capture_statistics(CaptureStatistics {
+            captured: totals.frames,
+            kernel_dropped: totals.kernel_dropped,
+            interface_dropped: totals.interface_dropped,
+        });
+    }
+
+    fn wait(&self, now: Instant, latest: Instant) -> Duration {
+        if self.captures.is_ready() || self.peers.iter().any(|peer| peer.is_ready) {
+            return Duration::ZERO;
+        }
+        self.relay
+            .poll_timeout()
+            .map_or(latest, |due| due.min(latest))
+            .since(now)
+    }
+
+    fn accept(&mut self) {
+        let now = self.clock.now();
+        while let Ok((mut socket, address)) = self.listener.accept() {
+            let id = PeerId(self.next_peer);
+            let token = self.token(id);
+            let both = Interest::READABLE | Interest::WRITABLE;
+            if let Err(error) = self.poll.registry().register(&mut socket, token, both) {
+                log::warn!("a connection from {address} was refused: {error}");
+                continue;
+            }
+            let _ = socket.set_nodelay(true); // only costs time where it fails
+            self.next_peer += 1;
+            self.relay.handle_connected(id, now);
+            self.peers.push(Peer {
+                id,
+                address,
+                socket,
+                is_ready: true,
+                is_greeted: false,
+            });
+        }
+    }
+
+    fn token(&self, id: PeerId) -> Token {
+        Token(self.accept.0 + 1 + id.0 as usize)
+    }
+
+    fn mark_ready(&mut self, token: Token) {
+        let first = self.accept.0 + 1;
+        if let Some(peer) = self
+            .peers
+            .iter_mut()
+            .find(|peer| token.0 == first + peer.id.0 as usize)
+        {
+            peer.is_ready = true;
+        }
+    }
+
+    /// Reads from every peer that has something, and writes on where a socket had taken no more.
+    fn read(&mut self, now: Instant) {
+        let mut lost = Vec::new();
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_ready) {
+            peer.is_ready = false;
+            let (relay, id) = (&mut self.relay, peer.id);
+            let outcome = read_some(&mut peer.socket, &mut self.buffer, |bytes| {
+                relay.handle_bytes(id, now, bytes)
+            });
+            let reason = match outcome {
+                Ok(Outcome::Drained) => write(peer, relay).err().map(|error| error.to_string()),
+                Ok(Outcome::More) => {
+                    peer.is_ready = true;
+                    None
+                }
+                Ok(Outcome::Closed) => Some("it closed the connection".to_owned()),
+                Err(ReadError::Socket(error)) => Some(error.to_string()),
+                Err(ReadError::Protocol(error)) => {
+                    let _ = write(peer, relay); // the refusal, if the socket takes it at once
+                    Some(error.to_string())
+                }
+            };
+            lost.extend(reason.map(|reason| (id, reason)));
+        }
+        for (id, reason) in lost {
+            self.lose(id, &reason, now);
+        }
+    }
+
+    /// Sends what has become due since the last round.
+    fn write(&mut self, now: Instant) {
+        while let Some(id) = self.relay.poll_writable() {
+            let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else {
+                continue;
+            };
+            if let Err(error) = write(peer, &mut self.relay) {
+                self.lose(id, &error.to_string(), now);
+            }
+        }
+    }
+
+    fn handle_events(&mut self, now: Instant) {
+        while let Some(event) = self.relay.poll_event() {
+            match event {
+                RelayEvent::Connected { peer, .. } => {
+                    if let Some(peer) = self.peers.iter_mut().find(|known| known.id == peer) {
+                        peer.is_greeted = true;
+                        log::info!("tcpcopy {} is connected", peer.address);
+                    }
+                }
+                RelayEvent::Goodbye { .. } => {}
+                RelayEvent::Close { peer, error } => self.lose(peer, &error.to_string(), now),
+            }
+        }
+    }
+
+    fn lose(&mut self, id: PeerId, reason: &str, now: Instant) {
+        let Some(at) = self.peers.iter().position(|peer| peer.id == id) else {
+            return;
+        };
+        let peer = self.peers.swap_remove(at);
+        let level = if peer.is_greeted {
+            log::Level::Info
+        } else {
+            log::Level::Debug
+        };
+        log::log!(level, "tcpcopy {} is gone: {reason}", peer.address);
+        self.relay.handle_disconnected(id, now);
+    }
+
+    fn stop(mut self) -> RelaySnapshot {
+        let now = self.clock.now();
+        self.look_at_captures();
+        self.relay.handle_shutdown();
+        self.write(now);
+        self.snapshot(now)
+    }
+
+    fn snapshot(&mut self, now: Instant) -> RelaySnapshot {
+        let address = |id: PeerId| {
+            let peer = self.peers.iter().find(|peer| peer.id == id);
+            peer.map(|peer| peer.address.to_string()).unwrap_or_default()
+        };
+        let peers = self.relay.peers().map(|summary| PeerTotals {
+            address: address(summary.peer),
+            summary,
+        });
+        RelaySnapshot {
+            at: now,
+            running_for: now.since(self.started_at),
+            relay: self.relay.totals(),
+            peers: peers.collect(),
+            capture: self.captures.totals(),
+        }
+    }
+}
+
+/// Sends a peer what waits for it, as far as its socket takes it.
+fn write(peer: &mut Peer, relay: &mut Relay) -> std::io::Result<()> {
+    loop {
+        let offer = relay.poll_transmit(peer.id);
+        if offer.is_empty() {
+            return Ok(());
+        }
+        match write_some(&mut peer.socket, offer)? {
+            0 => return Ok(()),
+            count => relay.consume(peer.id, count),
+        }
+    }
+}
+
+/// Responses of a target may leave it or arrive here, for this host or for others: both directions, promiscuous.
+/// On loopback each packet is seen once.
+fn capture_options(options: &RelayingOptions) -> Vec<CaptureOptions> {
+    let open = |device: &String| CaptureOptions {
+        device: device.clone(),
+        filter: options.filter.clone(),
+        match_vlan_tagged: true,
+        snaplen: SNAPLEN,
+        buffer_bytes: options.buffer_bytes,
+        direction: if device == "lo" {
+            CaptureDirection::Inbound
+        } else {
+            CaptureDirection::Both
+        },
+        promiscuous: true,
+    };
+    options.devices.iter().map(open).collect()
+}

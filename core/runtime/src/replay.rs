@@ -1,0 +1,259 @@
+//! tcpcopy's loop: captured packets and responses in, packets to the targets out.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::{Events, Poll, Token};
+use tcpcopy_engine::{Engine, EngineOptions, Mappings};
+use tcpcopy_net::{CaptureDirection, CaptureOptions, capture_filter, devices, devices_for};
+use tcpcopy_wire::Instant;
+
+use crate::captures::Captures;
+use crate::clock::Clock;
+use crate::feeds::Feeds;
+use crate::outlet::Outlet;
+use crate::signals::Signals;
+use crate::socket::random;
+use crate::{ReplaySnapshot, StartError};
+
+/// Where and how to capture.
+#[derive(Clone, Debug)]
+pub struct CaptureChoice {
+    /// Devices by name; empty: those that carry the online addresses, and loopback.
+    pub devices: Vec<String>,
+    /// A filter in pcap's language instead of the one made from the mappings.
+    pub filter: Option<String>,
+    /// Bytes kept of each frame.
+    pub snaplen: u32,
+    /// Size of each device's ring in bytes.
+    pub buffer_bytes: usize,
+}
+
+/// Everything tcpcopy's loop needs to know.
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// How sessions are replayed.
+    pub engine: EngineOptions,
+    /// What is replayed, and to whom.
+    pub mappings: Mappings,
+    /// Where it is captured.
+    pub capture: CaptureChoice,
+    /// Where intercepts listen; at least one.
+    pub intercepts: Vec<SocketAddr>,
+    /// Connections to each intercept, at least one.
+    pub connections: usize,
+    /// Start even if no intercept is reachable, and wait for one.
+    pub lonely: bool,
+    /// How often `on_snapshot` is called.
+    pub snapshot_interval: Duration,
+}
+
+/// Room for the largest packet the engine makes.
+const PACKET_BYTES: usize = 65_536;
+/// Sources of capture are looked at at least this often.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// tcpcopy's loop, on one thread.
+pub struct Replay {
+    poll: Poll,
+    signals: Signals,
+    clock: Clock,
+    captures: Captures,
+    engine: Engine,
+    feeds: Feeds,
+    outlet: Outlet,
+    packet: Box<[u8]>,
+    started_at: Instant,
+    snapshot_interval: Duration,
+    stop: Token,
+    hangup: Token,
+}
+
+impl Replay {
+    /// Opens captures, the transmit socket and the feeds.
+    ///
+    /// # Errors
+    /// [`StartError`], one sentence for a person; nothing is left open.
+    pub fn start(options: ReplayOptions) -> Result<Self, StartError> {
+        let mut clock = Clock::new();
+        let now = clock.now();
+        let captures = Captures::open(&capture_options(&options)?)?;
+        let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
+        let outlet = Outlet::open(targets)?;
+        let (stop, hangup) = (Token(captures.len()), Token(captures.len() + 1));
+        let feeds = Feeds::start(
+            &options.intercepts,
+            options.connections.max(1),
+            options.lonely,
+            hangup.0 + 1,
+            now,
+        )?;
+        let poll = Poll::new()?;
+        let mut signals = Signals::new()?;
+        signals.register(poll.registry(), stop, hangup)?;
+        captures.register(poll.registry())?;
+        Ok(Self {
+            poll,
+            signals,
+            clock,
+            captures,
+            engine: Engine::new(options.engine, options.mappings, random()),
+            feeds,
+            outlet,
+            packet: vec![0; PACKET_BYTES].into(),
+            started_at: now,
+            snapshot_interval: options.snapshot_interval,
+            stop,
+            hangup,
+        })
+    }
+
+    /// The names of the devices captured on.
+    #[must_use]
+    pub fn devices(&self) -> Vec<String> {
+        self.captures.devices()
+    }
+
+    /// Replays until SIGINT or SIGTERM, or until no device is left to capture on; then ends all sessions and
+    /// returns the last snapshot. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
+    /// files to be opened anew).
+    pub fn run(
+        mut self,
+        mut on_snapshot: impl FnMut(&ReplaySnapshot),
+        mut on_hangup: impl FnMut(),
+    ) -> ReplaySnapshot {
+        let mut events = Events::with_capacity(256);
+        let mut snapshot_at = self.started_at + self.snapshot_interval;
+        let mut look_at = self.started_at;
+        while self.captures.is_alive() {
+            let now = self.clock.now();
+            if now >= snapshot_at {
+                snapshot_at = now + self.snapshot_interval;
+                on_snapshot(&self.snapshot(now));
+            }
+            if now >= look_at {
+                look_at = now + LOOK_INTERVAL;
+                self.captures.look_everywhere();
+            }
+            let wait = self.wait(now, snapshot_at.min(look_at));
+            if let Err(error) = self.poll.poll(&mut events, Some(wait))
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                log::error!("waiting for packets failed: {error}; stopping");
+                break;
+            }
+            for event in &events {
+                match event.token() {
+                    token if token == self.stop => return self.stop(),
+                    token if token == self.hangup => {
+                        self.signals.take_hangups();
+                        on_hangup();
+                    }
+                    token if self.feeds.owns(token) => self.feeds.mark_ready(token),
+                    token => self.captures.mark_ready(token.0),
+                }
+            }
+            self.turn();
+        }
+        self.stop()
+    }
+
+    /// One round: everything that has come in goes through the engine, everything that is due goes out.
+    fn turn(&mut self) {
+        let now = self.clock.now();
+        let engine = &mut self.engine;
+        self.captures
+            .dispatch(|captured_at, segment| engine.handle_capture(now, captured_at, segment));
+        self.feeds
+            .read(now, |id, segment| engine.handle_response(now, id, segment));
+        engine.handle_timeout(now);
+        self.drain(now);
+    }
+
+    /// Registrations go before packets, so that intercept knows a flow before the target can answer on it.
+    fn drain(&mut self, now: Instant) {
+        while let Some(registration) = self.engine.poll_registration() {
+            self.feeds.register(registration);
+        }
+        self.feeds.write(now, self.poll.registry());
+        while let Some((id, len)) = self.engine.poll_transmit(now, &mut self.packet) {
+            if !self.outlet.send(&self.packet[..len]) {
+                self.engine.handle_too_large(id);
+            }
+        }
+        self.outlet.flush();
+    }
+
+    fn wait(&self, now: Instant, latest: Instant) -> Duration {
+        if self.captures.is_ready() || self.feeds.is_ready() {
+            return Duration::ZERO;
+        }
+        let due = [self.engine.poll_timeout(), self.feeds.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min();
+        due.map_or(latest, |due| due.min(latest)).since(now)
+    }
+
+    fn stop(mut self) -> ReplaySnapshot {
+        let now = self.clock.now();
+        self.engine.handle_shutdown(now);
+        self.drain(now);
+        self.feeds.shut_down(now);
+        self.snapshot(now)
+    }
+
+    fn snapshot(&mut self, now: Instant) -> ReplaySnapshot {
+        ReplaySnapshot {
+            at: now,
+            running_for: now.since(self.started_at),
+            capture: self.captures.totals(),
+            engine: self.engine.statistics().clone(),
+            pending: self.engine.pending(),
+            transmit: self.outlet.totals().clone(),
+            feed: self.feeds.totals(),
+        }
+    }
+}
+
+/// The captures that `options` ask for.
+///
+/// Without named devices only what those carrying the online addresses receive is wanted. A named device may be
+/// a mirror port, whose packets are for others, or the way out of a client's host: both directions, promiscuous.
+fn capture_options(options: &ReplayOptions) -> Result<Vec<CaptureOptions>, StartError> {
+    let choice = &options.capture;
+    let mappings = options.mappings.as_slice();
+    let online: Vec<_> = mappings
+        .iter()
+        .map(|mapping| (mapping.online.addr, mapping.online.port))
+        .collect();
+    let targets: Vec<_> = mappings.iter().map(|mapping| mapping.target).collect();
+    let is_named = !choice.devices.is_empty();
+    let names = if is_named {
+        choice.devices.clone()
+    } else {
+        let addresses: Vec<_> = online.iter().map(|(addr, _)| *addr).collect();
+        devices_for(&devices()?, &addresses)?
+            .into_iter()
+            .map(|device| device.name.clone())
+            .collect()
+    };
+    let filter = choice
+        .filter
+        .clone()
+        .unwrap_or_else(|| capture_filter(&online, &targets));
+    let open = |device: String| CaptureOptions {
+        direction: if is_named && device != "lo" {
+            CaptureDirection::Both
+        } else {
+            CaptureDirection::Inbound
+        },
+        promiscuous: is_named,
+        device,
+        filter: filter.clone(),
+        match_vlan_tagged: choice.filter.is_none(),
+        snaplen: choice.snaplen,
+        buffer_bytes: choice.buffer_bytes,
+    };
+    Ok(names.into_iter().map(open).collect())
+}
