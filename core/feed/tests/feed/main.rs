@@ -1,0 +1,8 @@
+//! Both ends of the feed against each other, in memory.
+
+mod failure;
+mod hostile;
+mod layout;
+mod pair;
+mod reconnect;
+mod routing;
