@@ -1,0 +1,21 @@
+//! Capture and transmit: the system calls, and nothing that knows what a TCP session is.
+//!
+//! Packets come in through a [`CaptureSource`] (today [`LiveCapture`]: libpcap's memory-mapped ring) and leave
+//! through a [`Sink`] (today [`RawIpSink`]) that is always wrapped into a [`TargetGuard`]. [`devices`] and
+//! [`capture_filter`] answer where to listen and for what.
+//!
+//! One of the two rooms where `unsafe` is allowed; each block says why it is sound.
+
+mod capture;
+mod devices;
+mod filter;
+mod sockopt;
+mod transmit;
+
+pub use capture::{
+    CaptureDirection, CaptureError, CaptureOptions, CaptureSource, DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN,
+    Frame, KernelStatistics, LiveCapture,
+};
+pub use devices::{Device, DeviceError, devices, devices_for};
+pub use filter::capture_filter;
+pub use transmit::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError};
