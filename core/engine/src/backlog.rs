@@ -83,14 +83,7 @@ impl Backlog {
         push: bool,
         turn: Option<TurnMark>,
     ) {
-        let chunk = Chunk {
-            kind,
-            start: self.end,
-            len: bytes.len() as u32,
-            captured_at,
-            push,
-            turn,
-        };
+        let chunk = Chunk { kind, start: self.end, len: bytes.len() as u32, captured_at, push, turn };
         self.bytes.extend(bytes);
         self.end += bytes.len() as u64;
         self.chunks.push_back(chunk);
@@ -113,11 +106,27 @@ impl Backlog {
         self.chunks.range(from..).find(|chunk| chunk.turn.is_some())
     }
 
-    /// How many turns begin in `from..` (the closing word is none).
-    pub(crate) fn turns_from(&self, from: u64) -> u64 {
+    /// How many turns begin in `from..to` (the closing word is none).
+    pub(crate) fn turns_between(&self, from: u64, to: u64) -> u64 {
         let at = self.chunks.partition_point(|chunk| chunk.start < from);
         let speaks = |chunk: &&Chunk| chunk.turn.is_some() && chunk.kind == ChunkKind::Data;
-        self.chunks.range(at..).filter(speaks).count() as u64
+        self.chunks.range(at..).take_while(|chunk| chunk.start < to).filter(speaks).count() as u64
+    }
+
+    /// Turns and bytes in `from..` that the target has not completely taken: those that begin there, and the one
+    /// that `from` lies in.
+    pub(crate) fn unsaid_from(&self, from: u64) -> (u64, u64) {
+        let from = from.min(self.end);
+        let boundary = self.chunk_at(from).is_none_or(|chunk| chunk.start == from && chunk.turn.is_some());
+        let begun = from < self.end && !boundary;
+        (self.turns_between(from, self.end) + u64::from(begun), self.end - from)
+    }
+
+    /// Where the turn that holds the byte at `offset` begins; `None` when its beginning is forgotten.
+    pub(crate) fn turn_start(&self, offset: u64) -> Option<u64> {
+        let after = self.chunks.partition_point(|chunk| chunk.start <= offset);
+        let opening = self.chunks.range(..after).rev().find(|chunk| chunk.turn.is_some());
+        opening.map(|chunk| chunk.start).filter(|start| *start >= self.kept_from)
     }
 
     /// The bytes `from..from + len`, in two halves; shorter when the stream ends before.
@@ -126,10 +135,7 @@ impl Backlog {
         let end = (start + len).min(self.bytes.len());
         let (front, back) = self.bytes.as_slices();
         let cut = |slice: &'_ [u8], base: usize| {
-            (
-                start.clamp(base, base + slice.len()) - base,
-                end.clamp(base, base + slice.len()) - base,
-            )
+            (start.clamp(base, base + slice.len()) - base, end.clamp(base, base + slice.len()) - base)
         };
         let (a, b) = cut(front, 0);
         let (c, d) = cut(back, front.len());
@@ -162,8 +168,7 @@ impl Backlog {
     }
 
     fn index_at(&self, offset: u64) -> usize {
-        self.chunks
-            .partition_point(|chunk| chunk.kind == ChunkKind::Data && chunk.end() <= offset)
+        self.chunks.partition_point(|chunk| chunk.kind == ChunkKind::Data && chunk.end() <= offset)
     }
 }
 
@@ -172,10 +177,7 @@ mod tests {
     use super::*;
 
     fn turn() -> Option<TurnMark> {
-        Some(TurnMark {
-            heard: 0,
-            waited: Duration::ZERO,
-        })
+        Some(TurnMark { heard: 0, waited: Duration::ZERO })
     }
 
     fn said(words: &[(&[u8], bool)]) -> Backlog {
@@ -205,8 +207,11 @@ mod tests {
     fn turns_are_found_by_offset() {
         let backlog = said(&[(b"GET", true), (b" /", false), (b"PUT", true)]);
         assert_eq!(backlog.next_turn(1).map(|chunk| chunk.start), Some(5));
-        assert_eq!(backlog.turns_from(0), 2);
-        assert_eq!(backlog.turns_from(1), 1);
+        assert_eq!((backlog.turn_start(4), backlog.turn_start(7)), (Some(0), Some(5)));
+        assert_eq!(backlog.unsaid_from(0), (2, 8));
+        assert_eq!(backlog.unsaid_from(1), (2, 7));
+        assert_eq!(backlog.unsaid_from(5), (1, 3));
+        assert_eq!(backlog.unsaid_from(8), (0, 0));
     }
 
     #[test]
@@ -224,5 +229,6 @@ mod tests {
         backlog.release(2);
         assert_eq!(backlog.chunk_at(2).map(|chunk| chunk.start), Some(0));
         assert_eq!(backlog.slices(2, 9).concat(), b"cdef");
+        assert_eq!(backlog.turn_start(4), None);
     }
 }

@@ -18,11 +18,7 @@ pub(crate) struct Congestion {
 
 impl Congestion {
     pub(crate) fn new(mss: u32) -> Self {
-        Self {
-            mss,
-            window: mss * INITIAL_SEGMENTS,
-            threshold: u32::MAX,
-        }
+        Self { mss, window: mss * INITIAL_SEGMENTS, threshold: u32::MAX }
     }
 
     pub(crate) fn window(&self) -> u32 {

@@ -109,10 +109,7 @@ impl Engine {
         if !segment.is_whole() {
             return self.statistics.ignore(Ignored::Truncated);
         }
-        let captured = Flow {
-            client: segment.source,
-            server: segment.destination,
-        };
+        let captured = Flow { client: segment.source, server: segment.destination };
         if segment.flags.syn() {
             return self.handle_syn(now, captured_at, captured, target, segment);
         }
@@ -183,11 +180,7 @@ impl Engine {
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<(SessionId, usize)> {
         while let Some(&id) = self.ready.front() {
             if let Some(session) = self.sessions.get_mut(id) {
-                let mut cx = Context {
-                    now,
-                    options: &self.options,
-                    statistics: &mut self.statistics,
-                };
+                let mut cx = Context { now, options: &self.options, statistics: &mut self.statistics };
                 let identification = Ipv4Identification(self.identification);
                 if let Some(len) = session.poll_transmit(identification, out, &mut cx) {
                     self.identification = self.identification.wrapping_add(1);
@@ -216,15 +209,8 @@ impl Engine {
     /// What is under way now. Looks at every session: for reports, not for every packet.
     #[must_use]
     pub fn pending(&self) -> Pending {
-        let mut pending = Pending {
-            memory: self.memory,
-            ..Pending::default()
-        };
-        for session in self
-            .sessions
-            .values()
-            .filter(|session| session.verdict().is_none())
-        {
+        let mut pending = Pending { memory: self.memory, ..Pending::default() };
+        for session in self.sessions.values().filter(|session| session.verdict().is_none()) {
             let (turns, bytes) = session.pending();
             pending.sessions += 1;
             pending.established += u64::from(session.is_established());
@@ -242,35 +228,30 @@ impl Engine {
         target: Endpoint,
         segment: &Segment<'_>,
     ) {
-        if segment.flags.ack() {
+        if segment.flags.ack() || segment.flags.rst() {
             return self.statistics.ignore(Ignored::NoSession);
         }
         if let Some(&older) = self.by_capture.get(&captured) {
-            if self
-                .sessions
-                .get(older)
-                .is_some_and(|session| session.begins_with(segment.seq))
-            {
+            if self.sessions[older].repeats_syn(segment.seq, captured_at) {
                 return self.statistics.ignore(Ignored::Duplicate);
             }
             self.by_capture.remove(&captured);
             self.step(older, now, |session, cx| session.user_left(cx));
+            if self.sessions[older].is_spent() {
+                self.remove(older, now);
+            }
         }
         self.joining.forget(&captured);
         if !self.is_sampled(captured, now) {
             return self.statistics.ignore(Ignored::NotSampled);
         }
-        let Some(id) = self.open(now, captured, target, segment) else {
+        let Some(id) = self.open(now, captured_at, captured, target, segment) else {
             return;
         };
         if segment.payload_len > 0 {
             // TCP Fast Open (RFC 7413): the SYN's payload comes after its sequence number.
             let flags = Flags(segment.flags.0 & !Flags::SYN.0);
-            let data = Segment {
-                seq: segment.seq + 1,
-                flags,
-                ..*segment
-            };
+            let data = Segment { seq: segment.seq + 1, flags, ..*segment };
             self.deliver(id, now, captured_at, &data);
         }
         self.step(id, now, |_, _| {});
@@ -285,13 +266,7 @@ impl Engine {
         target: Endpoint,
         segment: &Segment<'_>,
     ) {
-        let ends = segment.flags.fin() || segment.flags.rst();
         if segment.payload_len == 0 {
-            if ends {
-                self.joining.forget(&captured);
-            } else {
-                self.joining.observe(&captured, now);
-            }
             return self.statistics.ignore(Ignored::NoSession);
         }
         if self.options.only_whole_sessions {
@@ -304,7 +279,7 @@ impl Engine {
             self.statistics.bytes_before_first_turn += u64::from(segment.payload_len);
             return self.statistics.ignore(Ignored::BeforeFirstTurn);
         }
-        if let Some(id) = self.open(now, captured, target, segment) {
+        if let Some(id) = self.open(now, captured_at, captured, target, segment) {
             self.deliver(id, now, captured_at, segment);
         }
     }
@@ -313,6 +288,7 @@ impl Engine {
     fn open(
         &mut self,
         now: Instant,
+        captured_at: Instant,
         captured: Flow,
         target: Endpoint,
         segment: &Segment<'_>,
@@ -321,17 +297,10 @@ impl Engine {
             self.refuse(Verdict::MemoryBudget);
             return None;
         }
-        let mut cx = Context {
-            now,
-            options: &self.options,
-            statistics: &mut self.statistics,
-        };
+        let mut cx = Context { now, options: &self.options, statistics: &mut self.statistics };
         // The flow is completed below, once the source end is known.
-        let unknown = Flow {
-            client: captured.client,
-            server: target,
-        };
-        let mut session = Session::new(captured, unknown, segment, &mut cx);
+        let unknown = Flow { client: captured.client, server: target };
+        let mut session = Session::new(captured, unknown, segment, captured_at, &mut cx);
         if let Some(backlog) = self.spare.pop() {
             session.reuse(backlog);
         }
@@ -345,10 +314,7 @@ impl Engine {
             }
         }
         self.by_capture.insert(captured, id);
-        self.registrations.push_back(Registration::Add {
-            id,
-            flow: self.sessions[id].flow,
-        });
+        self.registrations.push_back(Registration::Add { id, flow: self.sessions[id].flow });
         self.account(id);
         Some(id)
     }
@@ -360,9 +326,7 @@ impl Engine {
     }
 
     fn deliver(&mut self, id: SessionId, now: Instant, captured_at: Instant, segment: &Segment<'_>) {
-        self.step(id, now, |session, cx| {
-            session.handle_capture(segment, captured_at, cx)
-        });
+        self.step(id, now, |session, cx| session.handle_capture(segment, captured_at, cx));
         if self.memory > self.options.memory_budget {
             self.step(id, now, |session, cx| session.end(Verdict::MemoryBudget, cx));
         }
@@ -374,14 +338,15 @@ impl Engine {
             return;
         };
         let (captured, target) = (session.captured, session.target());
-        if self.by_capture.get(&captured) == Some(&id) {
-            self.by_capture.remove(&captured);
+        if self.by_capture.get(&captured) != Some(&id) {
+            return; // the port has been taken for another connection meanwhile
         }
+        self.by_capture.remove(&captured);
         match rest {
             Rest::Seeking(heard) => self.joining.watch(captured, heard, now),
             Rest::Following(rest) => {
                 let like = self.sessions[id].like_joined(rest.next());
-                if let Some(id) = self.open(now, captured, target, &like) {
+                if let Some(id) = self.open(now, now, captured, target, &like) {
                     self.step(id, now, |session, cx| session.resume_capture(rest, cx));
                 }
             }
@@ -393,11 +358,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        let mut cx = Context {
-            now,
-            options: &self.options,
-            statistics: &mut self.statistics,
-        };
+        let mut cx = Context { now, options: &self.options, statistics: &mut self.statistics };
         change(session, &mut cx);
         if !session.is_ready {
             session.is_ready = true;
@@ -409,12 +370,7 @@ impl Engine {
     fn sweep(&mut self, now: Instant) {
         let options = &self.options;
         let out_of_patience = |(_, session): &(SessionId, &Session)| session.is_out_of_patience(options, now);
-        let ids: Vec<SessionId> = self
-            .sessions
-            .iter()
-            .filter(out_of_patience)
-            .map(|(id, _)| id)
-            .collect();
+        let ids: Vec<SessionId> = self.sessions.iter().filter(out_of_patience).map(|(id, _)| id).collect();
         for id in ids {
             self.step(id, now, |session, cx| session.lose_patience(cx));
         }
@@ -432,7 +388,7 @@ impl Engine {
         let session = &mut self.sessions[id];
         session.is_ready = false;
         if session.verdict().is_some() {
-            return self.remove(id);
+            return self.remove(id, now);
         }
         let deadline = session.deadline(&self.options, now);
         if deadline < session.armed_at {
@@ -441,13 +397,15 @@ impl Engine {
         }
     }
 
-    fn remove(&mut self, id: SessionId) {
+    fn remove(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.remove(id) else {
             return;
         };
         self.memory -= session.memory;
         if self.by_capture.get(&session.captured) == Some(&id) {
             self.by_capture.remove(&session.captured);
+            // What the user repeats, or goes on to say in the middle of a turn, begins no session.
+            self.joining.watch(session.captured, session.last_heard(), now);
         }
         if self.sources.holder(&session.flow) == Some(id) {
             self.sources.release(&session.flow);

@@ -1,4 +1,7 @@
-//! Connections whose beginning was not captured: where a session may begin in their middle.
+//! Connections without a session: where one may begin in their middle.
+//!
+//! A connection whose beginning was not captured, or whose session has ended, may be joined only where the user
+//! opens a turn: anything else would be the rest of a word, or a word the target has heard already.
 
 use std::time::Duration;
 
@@ -9,33 +12,25 @@ use tcpcopy_wire::{Flow, Instant, Segment, SeqNum};
 /// Once the capture has run this long, a connection never seen before has been silent for as long: what it says
 /// first opens a turn.
 const SETTLED: Duration = Duration::from_secs(1);
-/// A connection not seen for this long is forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(120);
-/// So many connections are watched at the most; further ones wait until others are forgotten.
-const MOST: usize = 1 << 20;
+/// A connection silent for once to twice this long is forgotten, as what it says next opens a turn anyway.
+const GENERATION: Duration = Duration::from_secs(8);
+/// So many connections are watched at the most in each generation.
+const MOST: usize = 1 << 19;
 
-#[derive(Clone, Copy, Debug)]
-struct Watched {
-    /// The last acknowledgement seen, when there was one.
-    heard: Option<SeqNum>,
-    seen_at: Instant,
-}
+type Watched = HashMap<Flow, Option<SeqNum>, FixedState>;
 
-/// The connections being watched for the start of a turn.
+/// The connections being watched for the start of a turn, each with the last acknowledgement seen.
 pub(crate) struct Joining {
-    watched: HashMap<Flow, Watched, FixedState>,
+    recent: Watched,
+    older: Watched,
+    turned_at: Instant,
     began_at: Option<Instant>,
-    swept_at: Instant,
 }
 
 impl Joining {
     pub(crate) fn new(seed: u64) -> Self {
-        let watched = HashMap::with_hasher(FixedState::with_seed(seed));
-        Self {
-            watched,
-            began_at: None,
-            swept_at: Instant::ZERO,
-        }
+        let watched = || HashMap::with_hasher(FixedState::with_seed(seed));
+        Self { recent: watched(), older: watched(), turned_at: Instant::ZERO, began_at: None }
     }
 
     /// The capture has begun.
@@ -45,14 +40,20 @@ impl Joining {
 
     /// Watches a connection of which `heard` is the last acknowledgement seen.
     pub(crate) fn watch(&mut self, flow: Flow, heard: Option<SeqNum>, now: Instant) {
-        self.sweep(now);
-        if self.watched.len() < MOST {
-            self.watched.insert(flow, Watched { heard, seen_at: now });
+        if now.since(self.turned_at) >= GENERATION {
+            self.turned_at = now;
+            std::mem::swap(&mut self.recent, &mut self.older);
+            self.recent.clear();
+        }
+        if self.recent.len() < MOST {
+            self.recent.insert(flow, heard);
         }
     }
 
+    /// The connection has a session, or is another one by now.
     pub(crate) fn forget(&mut self, flow: &Flow) {
-        self.watched.remove(flow);
+        self.recent.remove(flow);
+        self.older.remove(flow);
     }
 
     /// Whether a session may begin with `segment`, which has payload, of a connection without one.
@@ -62,36 +63,17 @@ impl Joining {
     /// as the rest of a longer one would be rare and short-lived.
     pub(crate) fn may_begin(&mut self, flow: &Flow, segment: &Segment<'_>, now: Instant) -> bool {
         let settled = self.began_at.is_some_and(|began| now.since(began) >= SETTLED);
-        let opens = match self.watched.get(flow) {
-            Some(Watched {
-                heard: Some(heard), ..
-            }) => segment.flags.ack() && segment.ack > *heard,
-            Some(Watched { heard: None, .. }) => false,
+        let opens = match self.recent.get(flow).or_else(|| self.older.get(flow)) {
+            Some(Some(heard)) => segment.flags.ack() && segment.ack > *heard,
+            Some(None) => false,
             None => settled || segment.flags.psh(),
         };
         if opens {
-            self.watched.remove(flow);
+            self.forget(flow);
         } else {
             self.watch(*flow, segment.flags.ack().then_some(segment.ack), now);
         }
         opens
-    }
-
-    /// A segment without payload of a connection without a session: what it says next opens a turn if it has
-    /// heard more by then, and for all we know it is listening now.
-    pub(crate) fn observe(&mut self, flow: &Flow, now: Instant) {
-        if let Some(watched) = self.watched.get_mut(flow) {
-            watched.seen_at = now;
-        }
-    }
-
-    fn sweep(&mut self, now: Instant) {
-        if now.since(self.swept_at) < FORGOTTEN {
-            return;
-        }
-        self.swept_at = now;
-        self.watched
-            .retain(|_, watched| now.since(watched.seen_at) < FORGOTTEN);
     }
 }
 
@@ -99,6 +81,8 @@ impl Joining {
 mod tests {
     use super::*;
     use tcpcopy_wire::Flags;
+
+    const NOW: Instant = Instant::from_micros(1_000_000_000);
 
     fn word(ack: u32, flags: Flags) -> Segment<'static> {
         Segment {
@@ -110,39 +94,43 @@ mod tests {
         }
     }
 
+    fn begun() -> Joining {
+        let mut joining = Joining::new(1);
+        joining.begin(NOW);
+        joining
+    }
+
     #[test]
     fn the_rest_of_a_long_word_is_not_a_beginning() {
-        let mut joining = Joining::new(1);
+        let mut joining = begun();
         let flow = Flow::default();
-        let now = Instant::from_micros(1_000_000);
-        joining.begin(now);
-        assert!(!joining.may_begin(&flow, &word(10, Flags::default()), now));
-        assert!(!joining.may_begin(&flow, &word(10, Flags::PSH), now));
-        assert!(joining.may_begin(&flow, &word(20, Flags::PSH), now));
+        assert!(!joining.may_begin(&flow, &word(10, Flags::default()), NOW));
+        assert!(!joining.may_begin(&flow, &word(10, Flags::PSH), NOW));
+        assert!(joining.may_begin(&flow, &word(20, Flags::PSH), NOW));
     }
 
     #[test]
     fn a_connection_long_silent_begins_with_whatever_it_says() {
-        let mut joining = Joining::new(1);
-        let began = Instant::from_micros(1_000_000);
-        joining.begin(began);
-        let later = began + SETTLED;
-        assert!(joining.may_begin(&Flow::default(), &word(10, Flags::default()), later));
+        assert!(begun().may_begin(&Flow::default(), &word(10, Flags::default()), NOW + SETTLED));
+    }
+
+    #[test]
+    fn what_an_ended_session_has_said_begins_no_other() {
+        let mut joining = begun();
+        let later = NOW + SETTLED;
+        joining.watch(Flow::default(), Some(SeqNum(10)), later);
+        assert!(!joining.may_begin(&Flow::default(), &word(10, Flags::PSH), later));
     }
 
     #[test]
     fn forgotten_connections_leave_no_trace() {
-        let mut joining = Joining::new(1);
-        let now = Instant::from_micros(1_000_000);
-        joining.watch(Flow::default(), None, now);
-        let other = Flow {
-            client: tcpcopy_wire::Endpoint {
-                port: 1,
-                ..Default::default()
-            },
-            ..Flow::default()
-        };
-        joining.watch(other, None, now + FORGOTTEN + FORGOTTEN);
-        assert_eq!(joining.watched.len(), 1);
+        let mut joining = begun();
+        joining.watch(Flow::default(), None, NOW);
+        for port in 1..=2 {
+            let client = tcpcopy_wire::Endpoint { port, ..Default::default() };
+            joining.watch(Flow { client, ..Flow::default() }, None, NOW + GENERATION * u32::from(port));
+        }
+        assert_eq!(joining.recent.len() + joining.older.len(), 2);
+        assert!(joining.may_begin(&Flow::default(), &word(10, Flags::default()), NOW + GENERATION * 2));
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tcpcopy_wire::{Instant, Segment, SeqNum};
 
-/// A hole older than this is not filled any more: the online server has long had those bytes, or the user
-/// would have repeated them.
-pub(crate) const GAP_TIME: Duration = Duration::from_secs(5);
+/// A hole behind which the user speaks of having heard more: the online server has those bytes, the capture lost
+/// them. It is given this long, since packets may be captured out of order.
+const GAP_TIME: Duration = Duration::from_secs(5);
+/// Any other hole: the user will repeat those bytes, with a time-out that has backed off, or is gone.
+const LONGEST_GAP_TIME: Duration = Duration::from_secs(30);
 /// A segment farther ahead than any sane receive window belongs to another connection.
 const FARTHEST: i32 = 1 << 28;
 /// Bytes and segments that may wait behind one hole.
@@ -74,12 +76,7 @@ pub(crate) struct Reassembly {
 impl Reassembly {
     /// A stream whose next byte has sequence number `next`.
     pub(crate) fn new(next: SeqNum) -> Self {
-        Self {
-            next,
-            ahead: VecDeque::new(),
-            ahead_bytes: 0,
-            hole_since: Instant::ZERO,
-        }
+        Self { next, ahead: VecDeque::new(), ahead_bytes: 0, hole_since: Instant::ZERO }
     }
 
     /// The sequence number of the first byte not yet in order.
@@ -92,14 +89,22 @@ impl Reassembly {
         self.ahead_bytes + self.ahead.capacity() * size_of::<Piece>()
     }
 
-    /// When the present hole counts as a gap; `None` without a hole.
-    pub(crate) fn gap_at(&self) -> Option<Instant> {
-        (!self.ahead.is_empty()).then(|| self.hole_since + GAP_TIME)
+    /// Whether something is held behind a hole.
+    pub(crate) fn has_hole(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+
+    /// When the present hole counts as a gap, the user having heard up to `heard` before it; `None` without a
+    /// hole.
+    pub(crate) fn gap_at(&self, heard: Option<SeqNum>) -> Option<Instant> {
+        let newest = self.ahead.back()?;
+        let heard_more = matches!((newest.mark.ack, heard), (Some(ack), Some(before)) if ack > before);
+        Some(self.hole_since + if heard_more { GAP_TIME } else { LONGEST_GAP_TIME })
     }
 
     /// Finds the place of `segment`. One that is next in order is taken as consumed; one that is ahead is
     /// copied.
-    pub(crate) fn place(&mut self, segment: &Segment<'_>, mark: Mark) -> Place {
+    pub(crate) fn place(&mut self, segment: &Segment<'_>, mark: Mark, now: Instant) -> Place {
         let offset = segment.seq.distance(self.next);
         if offset.abs() > FARTHEST {
             return Place::OutOfWindow;
@@ -108,22 +113,16 @@ impl Reassembly {
             return Place::Duplicate;
         }
         if offset > 0 {
-            return self.keep(segment, mark);
+            return self.keep(segment, mark, now);
         }
         self.next = segment.seq + segment.len();
-        Place::InOrder {
-            skip: offset.unsigned_abs() as usize,
-        }
+        Place::InOrder { skip: offset.unsigned_abs() as usize }
     }
 
     /// The piece that has become next in order, if any, with how many of its first bytes to leave out.
-    pub(crate) fn pop_ready(&mut self) -> Option<(Box<[u8]>, usize, Mark)> {
+    pub(crate) fn pop_ready(&mut self, now: Instant) -> Option<(Box<[u8]>, usize, Mark)> {
         let ready = self.ahead.partition_point(|piece| piece.start <= self.next);
-        let at = self
-            .ahead
-            .iter()
-            .take(ready)
-            .position(|piece| piece.end() > self.next);
+        let at = self.ahead.iter().take(ready).position(|piece| piece.end() > self.next);
         let stale = at.unwrap_or(ready);
         for piece in self.ahead.drain(..stale) {
             self.ahead_bytes -= piece.bytes.len();
@@ -133,7 +132,7 @@ impl Reassembly {
         self.ahead_bytes -= piece.bytes.len();
         let skip = self.next.distance(piece.start).unsigned_abs() as usize;
         self.next = piece.end();
-        self.hole_since = piece.mark.captured_at;
+        self.hole_since = now;
         Some((piece.bytes, skip, piece.mark))
     }
 
@@ -159,12 +158,8 @@ impl Reassembly {
         Ok(())
     }
 
-    fn keep(&mut self, segment: &Segment<'_>, mark: Mark) -> Place {
-        let piece = Piece {
-            start: segment.seq,
-            bytes: segment.payload.into(),
-            mark,
-        };
+    fn keep(&mut self, segment: &Segment<'_>, mark: Mark, now: Instant) -> Place {
+        let piece = Piece { start: segment.seq, bytes: segment.payload.into(), mark };
         if self.ahead_bytes + piece.bytes.len() > AHEAD_BYTES || self.ahead.len() == AHEAD_PIECES {
             return Place::NoRoom;
         }
@@ -173,7 +168,7 @@ impl Reassembly {
             return Place::Duplicate;
         }
         if self.ahead.is_empty() {
-            self.hole_since = mark.captured_at;
+            self.hole_since = now;
         }
         self.ahead_bytes += piece.bytes.len();
         self.ahead.insert(at, piece);
@@ -200,11 +195,11 @@ mod tests {
     fn run(reassembly: &mut Reassembly, segments: &[Segment<'_>]) -> Vec<u8> {
         let mut out = Vec::new();
         for (at, segment) in segments.iter().enumerate() {
-            let mark = Mark::of(segment, Instant::from_micros(at as u64));
-            if let Place::InOrder { skip } = reassembly.place(segment, mark) {
+            let now = Instant::from_micros(at as u64);
+            if let Place::InOrder { skip } = reassembly.place(segment, Mark::of(segment, now), now) {
                 out.extend_from_slice(&segment.payload[skip..]);
             }
-            while let Some((bytes, skip, _)) = reassembly.pop_ready() {
+            while let Some((bytes, skip, _)) = reassembly.pop_ready(now) {
                 out.extend_from_slice(&bytes[skip..]);
             }
         }
@@ -225,7 +220,7 @@ mod tests {
         for order in orders {
             let mut reassembly = Reassembly::new(SeqNum(start));
             assert_eq!(run(&mut reassembly, &order), text);
-            assert_eq!(reassembly.gap_at(), None);
+            assert!(!reassembly.has_hole());
             assert_eq!(reassembly.ahead_bytes, 0);
         }
     }
@@ -235,10 +230,7 @@ mod tests {
         let mut reassembly = Reassembly::new(SeqNum(0));
         let mut last = data(3, 1, b"d");
         last.flags = last.flags | tcpcopy_wire::Flags::FIN;
-        assert_eq!(
-            reassembly.place(&last, Mark::of(&last, Instant::ZERO)),
-            Place::Ahead
-        );
+        assert_eq!(reassembly.place(&last, Mark::of(&last, Instant::ZERO), Instant::ZERO), Place::Ahead);
         assert_eq!(run(&mut reassembly, &[data(0, 1, b"abc")]), b"abcd");
         assert_eq!(reassembly.next(), SeqNum(5));
     }
@@ -246,13 +238,11 @@ mod tests {
     #[test]
     fn a_hole_that_stays_is_skipped_to_where_the_user_spoke_anew() {
         let mut reassembly = Reassembly::new(SeqNum(0));
-        run(
-            &mut reassembly,
-            &[data(0, 10, b"ab"), data(4, 10, b"ef"), data(6, 20, b"gh")],
-        );
-        assert_eq!(reassembly.gap_at(), Some(Instant::from_micros(1) + GAP_TIME));
+        run(&mut reassembly, &[data(0, 10, b"ab"), data(4, 10, b"ef"), data(6, 20, b"gh")]);
+        assert_eq!(reassembly.gap_at(Some(SeqNum(10))), Some(Instant::from_micros(1) + GAP_TIME));
+        assert_eq!(reassembly.gap_at(Some(SeqNum(20))), Some(Instant::from_micros(1) + LONGEST_GAP_TIME));
         assert_eq!(reassembly.skip_hole(Some(SeqNum(10))), Ok(()));
-        let (bytes, skip, _) = reassembly.pop_ready().unwrap();
+        let (bytes, skip, _) = reassembly.pop_ready(Instant::ZERO).unwrap();
         assert_eq!((&bytes[..], skip), (&b"gh"[..], 0));
     }
 
@@ -261,7 +251,7 @@ mod tests {
         let mut reassembly = Reassembly::new(SeqNum(0));
         run(&mut reassembly, &[data(0, 10, b"ab"), data(4, 10, b"ef")]);
         assert_eq!(reassembly.skip_hole(Some(SeqNum(10))), Err(Some(SeqNum(10))));
-        assert_eq!(reassembly.gap_at(), None);
+        assert!(!reassembly.has_hole());
     }
 
     #[test]
@@ -269,7 +259,7 @@ mod tests {
         let mut reassembly = Reassembly::new(SeqNum(0));
         let stray = data(1 << 30, 1, b"x");
         assert_eq!(
-            reassembly.place(&stray, Mark::of(&stray, Instant::ZERO)),
+            reassembly.place(&stray, Mark::of(&stray, Instant::ZERO), Instant::ZERO),
             Place::OutOfWindow
         );
     }

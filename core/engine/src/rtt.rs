@@ -38,9 +38,7 @@ impl Rtt {
 
     /// The present time-out, backed off.
     pub(crate) fn timeout(&self) -> Duration {
-        let base = self
-            .smoothed
-            .map_or(INITIAL, |rtt| rtt + GRANULARITY.max(self.variation * 4));
+        let base = self.smoothed.map_or(INITIAL, |rtt| rtt + GRANULARITY.max(self.variation * 4));
         (base.max(LEAST) * (1 << self.backoff)).min(MOST)
     }
 

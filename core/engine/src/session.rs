@@ -47,20 +47,25 @@ pub(crate) struct User {
 
 /// A hop count below this one would not survive a detour.
 const LEAST_TTL: u8 = 32;
+/// A handshake that took longer than this measures something else than the way to the user.
+const LONGEST_RTT: Duration = Duration::from_secs(1);
 /// The window scale and window of a connection whose SYN was not captured.
 const JOINED_SHIFT: u8 = 7;
 const JOINED_WINDOW: u16 = 2048;
 
 impl User {
     /// What `segment`, the first one captured, says.
-    fn new(segment: &Segment<'_>, options: &EngineOptions, header_room: u16, now: Instant) -> Self {
+    fn new(
+        segment: &Segment<'_>,
+        captured_at: Instant,
+        options: &EngineOptions,
+        header_room: u16,
+        now: Instant,
+    ) -> Self {
         let whole = segment.flags.syn();
         let limit = options.mtu.saturating_sub(header_room);
         let syn_options = if whole {
-            Options {
-                mss: Some(segment.options.mss.unwrap_or(536).min(limit)),
-                ..segment.options
-            }
+            Options { mss: Some(segment.options.mss.unwrap_or(536).min(limit)), ..segment.options }
         } else {
             Options {
                 mss: Some(options.joined_mss.min(limit)),
@@ -74,24 +79,19 @@ impl User {
         Self {
             syn_options,
             syn_window: if whole { segment.window } else { u16::MAX },
-            window: if whole {
-                (segment.window >> shift).max(1)
-            } else {
-                JOINED_WINDOW
-            },
+            window: if whole { (segment.window >> shift).max(1) } else { JOINED_WINDOW },
             ttl: segment.ttl.max(LEAST_TTL),
             tos: segment.tos,
             clock: segment.options.timestamps.map_or(0, |stamps| stamps.value),
             clock_at: now,
-            syn_at: whole.then_some(now),
+            syn_at: whole.then_some(captured_at),
             rtt: None,
         }
     }
 
     /// TSval for a segment sent now (RFC 7323 §5.4: about one tick a millisecond, never backwards).
     fn timestamp(&self, now: Instant) -> u32 {
-        self.clock
-            .wrapping_add(now.since(self.clock_at).as_millis() as u32)
+        self.clock.wrapping_add(now.since(self.clock_at).as_millis() as u32)
     }
 }
 
@@ -131,6 +131,8 @@ pub(crate) struct Session {
     first_connection: bool,
     /// How often the present turn has been begun anew.
     repetitions: u8,
+    /// A turn was given up because the target reset or closed instead of answering.
+    has_lost_turns: bool,
     /// The verdict when everything captured has been said.
     closing_verdict: Verdict,
     heard_at: Instant,
@@ -145,9 +147,15 @@ pub(crate) struct Session {
 impl Session {
     /// A session that begins with `segment`: its SYN, or the first segment of a connection joined in its
     /// middle. The segment's payload is not taken: hand it to [`Self::handle_capture`].
-    pub(crate) fn new(captured: Flow, flow: Flow, segment: &Segment<'_>, cx: &mut Context<'_>) -> Self {
+    pub(crate) fn new(
+        captured: Flow,
+        flow: Flow,
+        segment: &Segment<'_>,
+        captured_at: Instant,
+        cx: &mut Context<'_>,
+    ) -> Self {
         let header_room: u16 = if flow.server.addr.is_ipv4() { 40 } else { 60 };
-        let user = User::new(segment, cx.options, header_room, cx.now);
+        let user = User::new(segment, captured_at, cx.options, header_room, cx.now);
         let mss = u32::from(user.syn_options.mss.unwrap_or(536));
         let whole = segment.flags.syn();
         let first_byte = if whole { segment.seq + 1 } else { segment.seq };
@@ -170,6 +178,7 @@ impl Session {
             turn_at: None,
             first_connection: true,
             repetitions: 0,
+            has_lost_turns: false,
             closing_verdict: Verdict::Complete,
             heard_at: cx.now,
             active_at: cx.now,
@@ -188,9 +197,23 @@ impl Session {
         self.take_ready(cx);
     }
 
-    /// Whether a SYN with sequence number `isn` is this session's own, repeated.
-    pub(crate) fn begins_with(&self, isn: SeqNum) -> bool {
-        self.isn == Some(isn)
+    /// A SYN with sequence number `isn` was captured on this flow: whether it is this session's own, repeated.
+    pub(crate) fn repeats_syn(&mut self, isn: SeqNum, captured_at: Instant) -> bool {
+        let repeats = self.isn == Some(isn);
+        if repeats {
+            self.user.syn_at = Some(captured_at); // the round trip is that of the SYN that was answered
+        }
+        repeats
+    }
+
+    /// Whether it is over and has nothing left to transmit.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.verdict.is_some() && self.connection.reset_due.is_none()
+    }
+
+    /// The last acknowledgement of the user's words.
+    pub(crate) fn last_heard(&self) -> Option<SeqNum> {
+        self.last_word.ack
     }
 
     /// The headers of a segment with which another session of this user begins at `seq`.
@@ -202,10 +225,7 @@ impl Session {
             seq,
             ack: self.last_word.ack.unwrap_or_default(),
             flags: Flags::ACK,
-            options: Options {
-                timestamps,
-                ..Options::default()
-            },
+            options: Options { timestamps, ..Options::default() },
             ttl: self.user.ttl,
             tos: self.user.tos,
             ..Segment::default()
@@ -230,6 +250,10 @@ impl Session {
         captured_at: Instant,
         cx: &mut Context<'_>,
     ) {
+        if self.verdict.is_some() {
+            self.heard(segment.flags.ack().then_some(segment.ack));
+            return cx.statistics.ignore(Ignored::NoSession);
+        }
         self.active_at = cx.now;
         self.observe_user(segment, captured_at);
         if self.backlog.closing().is_some() {
@@ -242,7 +266,7 @@ impl Session {
             return;
         }
         let mark = Mark::of(segment, captured_at);
-        match self.reassembly.place(segment, mark) {
+        match self.reassembly.place(segment, mark, cx.now) {
             Place::InOrder { skip } => {
                 self.append(segment.payload.get(skip..).unwrap_or_default(), mark, cx);
                 self.take_ready(cx);
@@ -265,11 +289,15 @@ impl Session {
 
     /// The user has taken the port for another connection: nothing more will be said on this one.
     pub(crate) fn user_left(&mut self, cx: &mut Context<'_>) {
+        if self.connection.state == State::TimeWait {
+            return self.end(self.closing_verdict, cx);
+        }
         if self.backlog.closing().is_some() {
             return;
         }
-        if self.reassembly.gap_at().is_some() {
+        if self.reassembly.has_hole() {
             self.closing_verdict = Verdict::CaptureGap;
+            self.forget_capture();
         }
         self.backlog.push(ChunkKind::Fin, &[], cx.now, false, None);
         self.settle(cx);
@@ -278,7 +306,7 @@ impl Session {
     /// Gives up the hole in the capture: what was captured before it is still said, then the connection is
     /// reset. What lies behind the hole is for another session.
     pub(crate) fn split_at_gap(&mut self, cx: &mut Context<'_>) -> Option<Rest> {
-        if self.reassembly.gap_at()? > cx.now {
+        if self.reassembly.gap_at(self.last_word.ack)? > cx.now {
             return None;
         }
         let next = self.reassembly.next();
@@ -300,21 +328,14 @@ impl Session {
         if self.verdict.is_some() {
             return;
         }
-        let acknowledged = self.connection.send.una.min(self.backlog.end());
-        let begun = acknowledged < self.backlog.end()
-            && self
-                .backlog
-                .chunk_at(acknowledged)
-                .is_some_and(|chunk| !(chunk.start == acknowledged && chunk.turn.is_some()));
-        let turns = self.backlog.turns_from(acknowledged) + u64::from(begun);
-        cx.statistics
-            .end(verdict, turns, self.backlog.end() - acknowledged);
+        let (turns, bytes) = self.pending();
+        let went_well = matches!(verdict, Verdict::Complete | Verdict::UserReset);
+        let verdict = if went_well && self.has_lost_turns { Verdict::TargetReset } else { verdict };
+        cx.statistics.end(verdict, turns, bytes);
         self.verdict = Some(verdict);
         if !matches!(self.connection.state, State::Closed | State::TimeWait) {
-            self.connection.reset_due = Some((
-                self.connection.seq_after_all(),
-                Some(self.connection.receive_next()),
-            ));
+            self.connection.reset_due =
+                Some((self.connection.seq_after_all(), Some(self.connection.receive_next())));
         }
     }
 
@@ -334,16 +355,7 @@ impl Session {
 
     /// Turns and bytes the target has not yet taken.
     pub(crate) fn pending(&self) -> (u64, u64) {
-        let una = self.connection.send.una.min(self.backlog.end());
-        let boundary = self
-            .backlog
-            .chunk_at(una)
-            .is_none_or(|chunk| chunk.start == una && chunk.turn.is_some());
-        let begun = una < self.backlog.end() && !boundary;
-        (
-            self.backlog.turns_from(una) + u64::from(begun),
-            self.backlog.end() - una,
-        )
+        self.backlog.unsaid_from(self.connection.send.una)
     }
 
     /// A packet was larger than the path allows: segments shrink to the next usual MTU (RFC 1191 §7).
@@ -351,10 +363,7 @@ impl Session {
         const PLATEAUS: [u32; 8] = [8166, 4352, 2002, 1492, 1280, 1006, 508, 296];
         let headers = if self.flow.server.addr.is_ipv4() { 52 } else { 72 };
         let packet = self.connection.send.mss + headers;
-        let next = PLATEAUS
-            .into_iter()
-            .find(|plateau| *plateau < packet)
-            .unwrap_or(296);
+        let next = PLATEAUS.into_iter().find(|plateau| *plateau < packet).unwrap_or(296);
         self.connection.send.mss = (next - headers).max(88);
     }
 
@@ -367,7 +376,7 @@ impl Session {
     fn observe_user(&mut self, segment: &Segment<'_>, captured_at: Instant) {
         self.user.window = self.user.window.max(segment.window);
         if let (Some(syn_at), true, true) = (self.user.syn_at, self.user.rtt.is_none(), segment.flags.ack()) {
-            self.user.rtt = Some(captured_at.since(syn_at));
+            self.user.rtt = Some(captured_at.since(syn_at).min(LONGEST_RTT));
             self.last_word.ack.get_or_insert(segment.ack);
         }
         let (Some(heard), Some(spoke_at), Some(rtt)) =
@@ -381,7 +390,7 @@ impl Session {
     }
 
     fn take_ready(&mut self, cx: &mut Context<'_>) {
-        while let Some((bytes, skip, mark)) = self.reassembly.pop_ready() {
+        while let Some((bytes, skip, mark)) = self.reassembly.pop_ready(cx.now) {
             self.append(bytes.get(skip..).unwrap_or_default(), mark, cx);
         }
     }
@@ -392,17 +401,26 @@ impl Session {
         if !bytes.is_empty() {
             cx.statistics.bytes_captured += bytes.len() as u64;
             cx.statistics.turns_captured += u64::from(turn.is_some());
-            self.backlog
-                .push(ChunkKind::Data, bytes, mark.captured_at, mark.push, turn.take());
+            self.backlog.push(ChunkKind::Data, bytes, mark.captured_at, mark.push, turn.take());
         }
         if mark.fin {
-            self.backlog
-                .push(ChunkKind::Fin, &[], mark.captured_at, false, turn);
+            self.backlog.push(ChunkKind::Fin, &[], mark.captured_at, false, turn);
         }
-        self.last_word = LastWord {
-            ack: mark.ack.or(self.last_word.ack),
-            captured_at: Some(mark.captured_at),
-        };
+        self.heard(mark.ack);
+        self.last_word.captured_at = Some(mark.captured_at);
+    }
+
+    /// The user is known to have heard up to `ack`; what was captured late does not take that back.
+    fn heard(&mut self, ack: Option<SeqNum>) {
+        let newer = |ack: &SeqNum| self.last_word.ack.is_none_or(|before| *ack > before);
+        if let Some(ack) = ack.filter(newer) {
+            self.last_word.ack = Some(ack);
+        }
+    }
+
+    /// Nothing more is expected of the capture: what is held behind a hole is of no use.
+    fn forget_capture(&mut self) {
+        self.reassembly = Reassembly::new(self.reassembly.next());
     }
 
     /// The turn that words with `mark` open: the first ones of all, or those after hearing something.
@@ -414,10 +432,7 @@ impl Session {
         let waited = match self.last_word.captured_at {
             Some(before) => mark.captured_at.since(before),
             None => {
-                return Some(TurnMark {
-                    heard,
-                    waited: Duration::ZERO,
-                });
+                return Some(TurnMark { heard, waited: Duration::ZERO });
             }
         };
         (heard > 0).then_some(TurnMark { heard, waited })
@@ -430,9 +445,10 @@ impl Session {
             return cx.statistics.ignore(Ignored::OutOfWindow);
         }
         self.closing_verdict = Verdict::UserReset;
-        if missing > 0 || self.reassembly.gap_at().is_some() {
+        if missing > 0 || self.reassembly.has_hole() {
             self.closing_verdict = Verdict::CaptureGap;
             cx.statistics.bytes_never_captured += u64::from(missing.max(0).unsigned_abs());
+            self.forget_capture();
         }
         let turn = self.turn_of(Mark::of(segment, captured_at));
         let turn = turn.filter(|_| self.last_word.captured_at.is_some());

@@ -31,9 +31,7 @@ impl SourcePool {
     /// How many addresses of the family of `like` the pool holds.
     #[must_use]
     pub fn size(&self, like: IpAddr) -> u128 {
-        self.of_family(like)
-            .map(|(first, last)| last - first + 1)
-            .fold(0, u128::saturating_add)
+        self.of_family(like).map(|(first, last)| last - first + 1).fold(0, u128::saturating_add)
     }
 
     /// The `index`-th address of the family of `like`; `None` when there are not that many.
@@ -96,12 +94,7 @@ const ADDRESSES_TRIED: u128 = 64;
 impl Sources {
     pub(crate) fn new(pool: Option<SourcePool>, loopback_source: Option<IpAddr>, seed: u64) -> Self {
         let hasher = FixedState::with_seed(seed);
-        Self {
-            pool,
-            loopback_source,
-            taken: HashMap::with_hasher(hasher.clone()),
-            hasher,
-        }
+        Self { pool, loopback_source, taken: HashMap::with_hasher(hasher.clone()), hasher }
     }
 
     /// A free source end for a copy of `client`, now held by `session` until [`Self::release`]. The client's
@@ -119,18 +112,10 @@ impl Sources {
         }
         let home = u128::from(self.hasher.hash_one(client.addr)) % addresses;
         for step in 0..addresses.min(ADDRESSES_TRIED) {
-            let addr = self
-                .address(client, target, (home + step) % addresses)
-                .ok_or(NoSource::Unusable)?;
+            let addr = self.address(client, target, (home + step) % addresses).ok_or(NoSource::Unusable)?;
             if let Some(port) = self.free_port(addr, client.port, target) {
                 let source = Endpoint::new(addr, port);
-                self.taken.insert(
-                    Flow {
-                        client: source,
-                        server: target,
-                    },
-                    session,
-                );
+                self.taken.insert(Flow { client: source, server: target }, session);
                 return Ok(source);
             }
         }
@@ -159,19 +144,14 @@ impl Sources {
     fn free_port(&self, addr: IpAddr, wanted: u16, target: Endpoint) -> Option<u16> {
         use std::hash::BuildHasher;
         let is_free = |port: &u16| {
-            !self.taken.contains_key(&Flow {
-                client: Endpoint::new(addr, *port),
-                server: target,
-            })
+            !self.taken.contains_key(&Flow { client: Endpoint::new(addr, *port), server: target })
         };
         if is_free(&wanted) {
             return Some(wanted);
         }
         // A walk that starts anywhere and visits every port once, so that a port just given back rests.
         let start = self.hasher.hash_one((wanted, self.taken.len())) as u32 % PORTS;
-        (0..PORTS)
-            .map(|step| FIRST_PORT + ((start + step) % PORTS) as u16)
-            .find(is_free)
+        (0..PORTS).map(|step| FIRST_PORT + ((start + step) % PORTS) as u16).find(is_free)
     }
 }
 
@@ -196,10 +176,7 @@ mod tests {
         let second = sources.acquire(client, target, SessionId::default()).unwrap();
         assert_eq!(second.addr, client.addr);
         assert_ne!(second.port, client.port);
-        sources.release(&Flow {
-            client,
-            server: target,
-        });
+        sources.release(&Flow { client, server: target });
         assert_eq!(sources.acquire(client, target, SessionId::default()), Ok(client));
     }
 
@@ -207,14 +184,8 @@ mod tests {
     fn one_pair_serves_two_targets() {
         let mut sources = Sources::new(None, None, 1);
         let client = end("10.1.0.1:4000");
-        assert_eq!(
-            sources.acquire(client, end("10.0.3.2:80"), SessionId::default()),
-            Ok(client)
-        );
-        assert_eq!(
-            sources.acquire(client, end("10.0.3.2:81"), SessionId::default()),
-            Ok(client)
-        );
+        assert_eq!(sources.acquire(client, end("10.0.3.2:80"), SessionId::default()), Ok(client));
+        assert_eq!(sources.acquire(client, end("10.0.3.2:81"), SessionId::default()), Ok(client));
     }
 
     #[test]
@@ -249,15 +220,9 @@ mod tests {
         let client = end("127.0.0.1:4000");
         let target = end("10.0.3.2:80");
         let mut without = Sources::new(None, None, 1);
-        assert_eq!(
-            without.acquire(client, target, SessionId::default()),
-            Err(NoSource::Unusable)
-        );
+        assert_eq!(without.acquire(client, target, SessionId::default()), Err(NoSource::Unusable));
         let mut with = Sources::new(None, Some("10.0.0.9".parse().unwrap()), 1);
-        assert_eq!(
-            with.acquire(client, target, SessionId::default()),
-            Ok(end("10.0.0.9:4000"))
-        );
+        assert_eq!(with.acquire(client, target, SessionId::default()), Ok(end("10.0.0.9:4000")));
     }
 
     #[test]

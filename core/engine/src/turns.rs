@@ -96,10 +96,7 @@ mod tests {
     }
 
     fn turn(heard: u32, waited_ms: u64) -> TurnMark {
-        TurnMark {
-            heard,
-            waited: Duration::from_millis(waited_ms),
-        }
+        TurnMark { heard, waited: Duration::from_millis(waited_ms) }
     }
 
     fn spoken() -> TurnGate {
@@ -117,42 +114,27 @@ mod tests {
     fn a_complete_answer_opens_the_turn_one_pace_later() {
         let mut gate = spoken();
         gate.on_answer(100, true, at(10));
-        assert_eq!(
-            gate.opening(&turn(100, 50), false, PACE),
-            Opening::NotBefore(at(12))
-        );
+        assert_eq!(gate.opening(&turn(100, 50), false, PACE), Opening::NotBefore(at(12)));
     }
 
     #[test]
     fn a_shorter_answer_needs_the_silence_the_user_waited() {
         let mut gate = spoken();
         gate.on_answer(10, true, at(10));
-        assert_eq!(
-            gate.opening(&turn(100, 50), false, PACE),
-            Opening::NotBefore(at(60))
-        );
-        assert_eq!(
-            gate.opening(&turn(100, 5_000), false, PACE),
-            Opening::NotBefore(at(210))
-        );
+        assert_eq!(gate.opening(&turn(100, 50), false, PACE), Opening::NotBefore(at(60)));
+        assert_eq!(gate.opening(&turn(100, 5_000), false, PACE), Opening::NotBefore(at(210)));
     }
 
     #[test]
     fn an_answer_that_goes_on_is_waited_for() {
         let mut gate = spoken();
         gate.on_answer(1000, false, at(10));
-        assert_eq!(
-            gate.opening(&turn(100, 1), false, PACE),
-            Opening::NotBefore(at(210))
-        );
+        assert_eq!(gate.opening(&turn(100, 1), false, PACE), Opening::NotBefore(at(210)));
     }
 
     #[test]
     fn no_answer_at_all_is_waited_for_with_patience() {
-        assert_eq!(
-            spoken().opening(&turn(100, 1), false, PACE),
-            Opening::NotBefore(at(0) + PATIENCE)
-        );
+        assert_eq!(spoken().opening(&turn(100, 1), false, PACE), Opening::NotBefore(at(0) + PATIENCE));
     }
 
     #[test]
@@ -161,9 +143,6 @@ mod tests {
         gate.on_answer(300, true, at(1));
         gate.on_turn(&turn(100, 1), at(2));
         assert_eq!(gate.opening(&turn(100, 1), true, PACE), Opening::NotBefore(at(3)));
-        assert_ne!(
-            gate.opening(&turn(100, 1), false, PACE),
-            Opening::NotBefore(at(3))
-        );
+        assert_ne!(gate.opening(&turn(100, 1), false, PACE), Opening::NotBefore(at(3)));
     }
 }

@@ -29,24 +29,14 @@ impl Captures {
     pub(crate) fn open(options: &[CaptureOptions]) -> Result<Self, StartError> {
         let open = |options| {
             let capture = LiveCapture::open(options)?;
-            Ok::<_, StartError>(Source {
-                capture,
-                is_ready: true,
-                is_gone: false,
-            })
+            Ok::<_, StartError>(Source { capture, is_ready: true, is_gone: false })
         };
         let sources = options.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self {
-            sources,
-            totals: CaptureTotals::default(),
-        })
+        Ok(Self { sources, totals: CaptureTotals::default() })
     }
 
     pub(crate) fn devices(&self) -> Vec<String> {
-        self.sources
-            .iter()
-            .map(|source| source.capture.device().to_owned())
-            .collect()
+        self.sources.iter().map(|source| source.capture.device().to_owned()).collect()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -12,16 +12,11 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self {
-            latest: Instant::ZERO,
-        }
+        Self { latest: Instant::ZERO }
     }
 
     /// The time now; never earlier than the call before said.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub(crate) fn now(&mut self) -> Instant {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Instant::from_micros(since_epoch.as_micros() as u64);

@@ -56,26 +56,16 @@ impl Feeds {
         now: Instant,
     ) -> Result<Self, StartError> {
         let identity = random();
-        let addresses = intercepts
-            .iter()
-            .flat_map(|address| std::iter::repeat_n(*address, per_intercept));
+        let addresses = intercepts.iter().flat_map(|address| std::iter::repeat_n(*address, per_intercept));
         let links: Vec<Link> = addresses
             .enumerate()
             .map(|(index, address)| Link::new(address, Token(first_token + index), identity, now))
             .collect();
-        let totals = FeedTotals {
-            wanted: links.len(),
-            ..FeedTotals::default()
-        };
+        let totals = FeedTotals { wanted: links.len(), ..FeedTotals::default() };
         if !lonely {
             reach_one(intercepts)?;
         }
-        Ok(Self {
-            links,
-            per_intercept,
-            buffer: vec![0; READ_BYTES].into(),
-            totals,
-        })
+        Ok(Self { links, per_intercept, buffer: vec![0; READ_BYTES].into(), totals })
     }
 
     /// The link of `token`, if it is one of ours.
@@ -98,20 +88,12 @@ impl Feeds {
     /// Tells every intercept of a flow, each over the connection that is its session's.
     pub(crate) fn register(&mut self, registration: Registration) {
         let (id, told) = match registration {
-            Registration::Add { id, flow } => (
-                id,
-                tcpcopy_feed::Registration::Add {
-                    id: FlowId(id.to_bits()),
-                    flow,
-                    depth: 0,
-                },
-            ),
-            Registration::Remove { id } => (
-                id,
-                tcpcopy_feed::Registration::Remove {
-                    id: FlowId(id.to_bits()),
-                },
-            ),
+            Registration::Add { id, flow } => {
+                (id, tcpcopy_feed::Registration::Add { id: FlowId(id.to_bits()), flow, depth: 0 })
+            }
+            Registration::Remove { id } => {
+                (id, tcpcopy_feed::Registration::Remove { id: FlowId(id.to_bits()) })
+            }
         };
         let lane = id.to_bits() as usize % self.per_intercept;
         for link in self.links.iter_mut().skip(lane).step_by(self.per_intercept) {
@@ -188,10 +170,7 @@ fn reach_one(intercepts: &[SocketAddr]) -> Result<(), StartError> {
             Err(error) => reason = error.to_string(),
         }
     }
-    Err(StartError::NoIntercept {
-        tried: intercepts.to_vec(),
-        reason,
-    })
+    Err(StartError::NoIntercept { tried: intercepts.to_vec(), reason })
 }
 
 impl Link {
@@ -319,10 +298,7 @@ impl Link {
 
     fn complain_and_wait(&mut self, now: Instant, reason: &str) {
         if self.complaint.as_deref() != Some(reason) {
-            log::warn!(
-                "feed to intercept {} is down: {reason}; sessions wait, trying again",
-                self.address
-            );
+            log::warn!("feed to intercept {} is down: {reason}; sessions wait, trying again", self.address);
             self.complaint = Some(reason.to_owned());
         }
         self.is_connecting = false;
@@ -345,10 +321,7 @@ mod tests {
             panic!("started without an intercept");
         };
         let text = error.to_string();
-        assert!(
-            text.contains(&address.to_string()) && text.contains("-L"),
-            "{text}"
-        );
+        assert!(text.contains(&address.to_string()) && text.contains("-L"), "{text}");
         assert!(Feeds::start(&[address], 2, true, 0, Instant::ZERO).is_ok());
     }
 

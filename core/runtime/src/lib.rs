@@ -18,7 +18,7 @@ mod socket;
 
 pub use error::StartError;
 pub use relaying::{Relaying, RelayingOptions};
-pub use replay::{CaptureChoice, Replay, ReplayOptions};
+pub use replay::{CaptureChoice, Replay, ReplayOptions, UNNAMED_RING_BYTES};
 pub use snapshot::{
     CaptureTotals, FeedTotals, PeerTotals, RelaySnapshot, ReplaySnapshot, TransmitTotals, UnusableFrames,
 };

@@ -14,10 +14,7 @@ pub(crate) struct Outlet {
 impl Outlet {
     pub(crate) fn open(targets: impl IntoIterator<Item = Endpoint>) -> Result<Self, StartError> {
         let sink = TargetGuard::new(RawIpSink::open()?, targets);
-        Ok(Self {
-            sink,
-            totals: TransmitTotals::default(),
-        })
+        Ok(Self { sink, totals: TransmitTotals::default() })
     }
 
     /// Sends one packet; `false` when it is too large for its path.

@@ -81,13 +81,8 @@ impl Relaying {
         let mut signals = Signals::new()?;
         signals.register(poll.registry(), stop, hangup)?;
         captures.register(poll.registry())?;
-        poll.registry()
-            .register(&mut listener, accept, Interest::READABLE)?;
-        let relay = RelayOptions {
-            identity: random(),
-            seed: random(),
-            ..RelayOptions::default()
-        };
+        poll.registry().register(&mut listener, accept, Interest::READABLE)?;
+        let relay = RelayOptions { identity: random(), seed: random(), ..RelayOptions::default() };
         Ok(Self {
             poll,
             signals,
@@ -177,10 +172,7 @@ impl Relaying {
         if self.captures.is_ready() || self.peers.iter().any(|peer| peer.is_ready) {
             return Duration::ZERO;
         }
-        self.relay
-            .poll_timeout()
-            .map_or(latest, |due| due.min(latest))
-            .since(now)
+        self.relay.poll_timeout().map_or(latest, |due| due.min(latest)).since(now)
     }
 
     fn accept(&mut self) {
@@ -196,13 +188,7 @@ impl Relaying {
             let _ = socket.set_nodelay(true); // only costs time where it fails
             self.next_peer += 1;
             self.relay.handle_connected(id, now);
-            self.peers.push(Peer {
-                id,
-                address,
-                socket,
-                is_ready: true,
-                is_greeted: false,
-            });
+            self.peers.push(Peer { id, address, socket, is_ready: true, is_greeted: false });
         }
     }
 
@@ -212,11 +198,7 @@ impl Relaying {
 
     fn mark_ready(&mut self, token: Token) {
         let first = self.accept.0 + 1;
-        if let Some(peer) = self
-            .peers
-            .iter_mut()
-            .find(|peer| token.0 == first + peer.id.0 as usize)
-        {
+        if let Some(peer) = self.peers.iter_mut().find(|peer| token.0 == first + peer.id.0 as usize) {
             peer.is_ready = true;
         }
     }
@@ -227,9 +209,8 @@ impl Relaying {
         for peer in self.peers.iter_mut().filter(|peer| peer.is_ready) {
             peer.is_ready = false;
             let (relay, id) = (&mut self.relay, peer.id);
-            let outcome = read_some(&mut peer.socket, &mut self.buffer, |bytes| {
-                relay.handle_bytes(id, now, bytes)
-            });
+            let outcome =
+                read_some(&mut peer.socket, &mut self.buffer, |bytes| relay.handle_bytes(id, now, bytes));
             let reason = match outcome {
                 Ok(Outcome::Drained) => write(peer, relay).err().map(|error| error.to_string()),
                 Ok(Outcome::More) => {
@@ -272,7 +253,12 @@ impl Relaying {
                     }
                 }
                 RelayEvent::Goodbye { .. } => {}
-                RelayEvent::Close { peer, error } => self.lose(peer, &error.to_string(), now),
+                RelayEvent::Close { peer, error } => {
+                    if let Some(known) = self.peers.iter_mut().find(|known| known.id == peer) {
+                        let _ = write(known, &mut self.relay); // the refusal, if the socket takes it at once
+                    }
+                    self.lose(peer, &error.to_string(), now);
+                }
             }
         }
     }
@@ -282,11 +268,7 @@ impl Relaying {
             return;
         };
         let peer = self.peers.swap_remove(at);
-        let level = if peer.is_greeted {
-            log::Level::Info
-        } else {
-            log::Level::Debug
-        };
+        let level = if peer.is_greeted { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "tcpcopy {} is gone: {reason}", peer.address);
         self.relay.handle_disconnected(id, now);
     }
@@ -304,10 +286,7 @@ impl Relaying {
             let peer = self.peers.iter().find(|peer| peer.id == id);
             peer.map(|peer| peer.address.to_string()).unwrap_or_default()
         };
-        let peers = self.relay.peers().map(|summary| PeerTotals {
-            address: address(summary.peer),
-            summary,
-        });
+        let peers = self.relay.peers().map(|summary| PeerTotals { address: address(summary.peer), summary });
         RelaySnapshot {
             at: now,
             running_for: now.since(self.started_at),
@@ -341,11 +320,7 @@ fn capture_options(options: &RelayingOptions) -> Vec<CaptureOptions> {
         match_vlan_tagged: true,
         snaplen: SNAPLEN,
         buffer_bytes: options.buffer_bytes,
-        direction: if device == "lo" {
-            CaptureDirection::Inbound
-        } else {
-            CaptureDirection::Both
-        },
+        direction: if device == "lo" { CaptureDirection::Inbound } else { CaptureDirection::Both },
         promiscuous: true,
     };
     options.devices.iter().map(open).collect()

@@ -25,9 +25,12 @@ pub struct CaptureChoice {
     pub filter: Option<String>,
     /// Bytes kept of each frame.
     pub snaplen: u32,
-    /// Size of each device's ring in bytes.
+    /// Size of each device's ring in bytes. Devices that were not named share [`UNNAMED_RING_BYTES`] at the most.
     pub buffer_bytes: usize,
 }
+
+/// Ring memory of all devices together when they are not named: a host may carry addresses on dozens of them.
+pub const UNNAMED_RING_BYTES: usize = 256 << 20;
 
 /// Everything tcpcopy's loop needs to know.
 #[derive(Clone, Debug)]
@@ -81,13 +84,8 @@ impl Replay {
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
         let outlet = Outlet::open(targets)?;
         let (stop, hangup) = (Token(captures.len()), Token(captures.len() + 1));
-        let feeds = Feeds::start(
-            &options.intercepts,
-            options.connections.max(1),
-            options.lonely,
-            hangup.0 + 1,
-            now,
-        )?;
+        let feeds =
+            Feeds::start(&options.intercepts, options.connections.max(1), options.lonely, hangup.0 + 1, now)?;
         let poll = Poll::new()?;
         let mut signals = Signals::new()?;
         signals.register(poll.registry(), stop, hangup)?;
@@ -162,10 +160,8 @@ impl Replay {
     fn turn(&mut self) {
         let now = self.clock.now();
         let engine = &mut self.engine;
-        self.captures
-            .dispatch(|captured_at, segment| engine.handle_capture(now, captured_at, segment));
-        self.feeds
-            .read(now, |id, segment| engine.handle_response(now, id, segment));
+        self.captures.dispatch(|captured_at, segment| engine.handle_capture(now, captured_at, segment));
+        self.feeds.read(now, |id, segment| engine.handle_response(now, id, segment));
         engine.handle_timeout(now);
         self.drain(now);
     }
@@ -188,10 +184,7 @@ impl Replay {
         if self.captures.is_ready() || self.feeds.is_ready() {
             return Duration::ZERO;
         }
-        let due = [self.engine.poll_timeout(), self.feeds.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min();
+        let due = [self.engine.poll_timeout(), self.feeds.poll_timeout()].into_iter().flatten().min();
         due.map_or(latest, |due| due.min(latest)).since(now)
     }
 
@@ -223,25 +216,17 @@ impl Replay {
 fn capture_options(options: &ReplayOptions) -> Result<Vec<CaptureOptions>, StartError> {
     let choice = &options.capture;
     let mappings = options.mappings.as_slice();
-    let online: Vec<_> = mappings
-        .iter()
-        .map(|mapping| (mapping.online.addr, mapping.online.port))
-        .collect();
+    let online: Vec<_> = mappings.iter().map(|mapping| (mapping.online.addr, mapping.online.port)).collect();
     let targets: Vec<_> = mappings.iter().map(|mapping| mapping.target).collect();
     let is_named = !choice.devices.is_empty();
     let names = if is_named {
         choice.devices.clone()
     } else {
         let addresses: Vec<_> = online.iter().map(|(addr, _)| *addr).collect();
-        devices_for(&devices()?, &addresses)?
-            .into_iter()
-            .map(|device| device.name.clone())
-            .collect()
+        devices_for(&devices()?, &addresses)?.into_iter().map(|device| device.name.clone()).collect()
     };
-    let filter = choice
-        .filter
-        .clone()
-        .unwrap_or_else(|| capture_filter(&online, &targets));
+    let filter = choice.filter.clone().unwrap_or_else(|| capture_filter(&online, &targets));
+    let share = if is_named { usize::MAX } else { UNNAMED_RING_BYTES / names.len().max(1) };
     let open = |device: String| CaptureOptions {
         direction: if is_named && device != "lo" {
             CaptureDirection::Both
@@ -253,7 +238,7 @@ fn capture_options(options: &ReplayOptions) -> Result<Vec<CaptureOptions>, Start
         filter: filter.clone(),
         match_vlan_tagged: choice.filter.is_none(),
         snaplen: choice.snaplen,
-        buffer_bytes: choice.buffer_bytes,
+        buffer_bytes: choice.buffer_bytes.min(share),
     };
     Ok(names.into_iter().map(open).collect())
 }

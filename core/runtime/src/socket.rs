@@ -57,7 +57,5 @@ pub(crate) fn write_some(socket: &mut impl Write, bytes: &[u8]) -> io::Result<us
 /// A number nobody outside can guess.
 pub(crate) fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new()
-        .build_hasher()
-        .finish()
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -13,8 +13,8 @@ use super::{Context, Session};
 
 /// A receive window larger than any: farther segments belong to an older connection.
 const FARTHEST: i32 = 1 << 30;
-/// An acknowledgement waits this long for company when the user is near (RFC 9293 §3.8.6.3: below 500 ms).
-const DELAYED_ACK: Duration = Duration::from_millis(5);
+/// An acknowledgement waits this long for the user's next words to go with (RFC 9293 §3.8.6.3: below 500 ms).
+const DELAYED_ACK: Duration = Duration::from_millis(40);
 const LONGEST_DELAY: Duration = Duration::from_millis(400);
 /// How long an orderly closed connection answers repeated FINs.
 const TIME_WAIT: Duration = Duration::from_secs(2);
@@ -46,8 +46,8 @@ impl Session {
             }
             return;
         }
-        let is_challenge = segment.is_empty() && segment.flags.ack();
-        if is_challenge && !acceptable {
+        let is_handshake = segment.flags.ack() && (segment.is_empty() || segment.flags.syn());
+        if is_handshake && !acceptable {
             // The target still holds an older connection of this end (RFC 9293 §3.5.1): clear it, ask again.
             self.connection.reset_due = Some((segment.ack, None));
             self.connection.syn_due = true;
@@ -70,20 +70,15 @@ impl Session {
         connection.retransmit_at = None;
         connection.rtt.forgive();
         connection.receive.irs = segment.seq;
-        connection.receive.ts_recent = ours
-            .timestamps
-            .and(segment.options.timestamps)
-            .map(|stamps| stamps.value);
+        connection.receive.ts_recent =
+            ours.timestamps.and(segment.options.timestamps).map(|stamps| stamps.value);
         let send = &mut connection.send;
         // RFC 7323 §1.3: scaling is on only if both sides sent the option; §2.3: a shift above 14 means 14.
         let scaled = ours.window_scale.and(segment.options.window_scale);
         send.window_shift = scaled.map_or(0, |shift| shift.min(14));
+        connection.receive.is_scaled = scaled.is_some() || ours.window_scale.is_none();
         send.sack_permitted = ours.sack_permitted && segment.options.sack_permitted;
-        let stamps = if connection.receive.ts_recent.is_some() {
-            12
-        } else {
-            0
-        };
+        let stamps = if connection.receive.ts_recent.is_some() { 12 } else { 0 };
         let path = send.mss;
         // RFC 9293 §3.7.1: 536 when the option is missing.
         let theirs = u32::from(segment.options.mss.unwrap_or(536)).max(88);
@@ -121,11 +116,8 @@ impl Session {
             return;
         }
         self.connection.ack_due = AckDue::At(cx.now);
-        let near = segment
-            .seq
-            .distance(self.connection.receive_next())
-            .unsigned_abs()
-            < FARTHEST.unsigned_abs();
+        let near =
+            segment.seq.distance(self.connection.receive_next()).unsigned_abs() < FARTHEST.unsigned_abs();
         if segment.flags.ack() && !segment.flags.syn() && near {
             self.arrive_ack(segment, cx);
         }
@@ -143,11 +135,9 @@ impl Session {
     /// RFC 7323 §4.3: TS.Recent follows the segment that RCV.NXT lies in.
     fn note_timestamp(&mut self, segment: &Segment<'_>) {
         let in_order = segment.seq <= self.connection.receive_next();
-        if let (Some(recent), Some(stamps), true) = (
-            &mut self.connection.receive.ts_recent,
-            segment.options.timestamps,
-            in_order,
-        ) && stamps.value.wrapping_sub(*recent).cast_signed() > 0
+        if let (Some(recent), Some(stamps), true) =
+            (&mut self.connection.receive.ts_recent, segment.options.timestamps, in_order)
+            && stamps.value.wrapping_sub(*recent).cast_signed() > 0
         {
             *recent = stamps.value;
         }
@@ -207,10 +197,7 @@ impl Session {
             // A block below SND.UNA is a D-SACK (RFC 2883): nothing is missing there.
             if left >= 0 && right > left && una + u64::from(right.unsigned_abs()) <= nxt {
                 let from = una + u64::from(left.unsigned_abs());
-                connection
-                    .send
-                    .sacked
-                    .insert(from, una + u64::from(right.unsigned_abs()));
+                connection.send.sacked.insert(from, una + u64::from(right.unsigned_abs()));
             }
         }
     }
@@ -266,10 +253,7 @@ impl Session {
         if send.duplicate_acks < DUPLICATE_THRESHOLD && !sacked_enough {
             return;
         }
-        let lost_to = send
-            .sacked
-            .highest()
-            .unwrap_or_else(|| (send.una + mss).min(send.nxt));
+        let lost_to = send.sacked.highest().unwrap_or_else(|| (send.una + mss).min(send.nxt));
         if send.recovering_to.is_some() {
             send.lost_to = send.lost_to.max(send.sacked.highest().unwrap_or(0));
             return;
@@ -318,7 +302,8 @@ impl Session {
         connection.receive.ahead.insert(start.max(before), end);
         connection.receive.nxt = connection.receive.ahead.advance(before);
         let gained = connection.receive.nxt - before;
-        connection.receive.unacknowledged += gained as u32;
+        let unacknowledged = u64::from(connection.receive.unacknowledged) + gained;
+        connection.receive.unacknowledged = unacknowledged.min(u64::from(u32::MAX)) as u32;
         let in_order = was_complete && connection.receive.ahead.is_empty();
         if gained > 0 {
             cx.statistics.response_bytes += gained;
@@ -335,18 +320,20 @@ impl Session {
         }
     }
 
-    /// RFC 9293 §3.8.6.3 and RFC 5681 §4.2: at once when something is missing, else every second full segment,
-    /// when half the window is used up, or a moment later; a far user's acknowledgement takes its time.
+    /// RFC 9293 §3.8.6.3 and RFC 5681 §4.2: at once when something is missing, when half the window is used up,
+    /// for every second full segment, and when the user's next words wait for the rest of this answer; else a
+    /// moment later, in the hope of company. A far user's acknowledgement takes its time.
     fn schedule_ack(&mut self, in_order: bool, cx: &Context<'_>) {
         let pace = self.pace(cx.options);
         let waiting = self.connection.receive.unacknowledged;
         let shift = self.user.syn_options.window_scale.unwrap_or(0).min(14);
         let window = u32::from(self.user.window) << shift;
+        let words_wait = self.connection.send.nxt < self.backlog.end();
         let delay = if !in_order || waiting >= window / 2 {
             Duration::ZERO
         } else if pace > Duration::ZERO {
             pace.min(LONGEST_DELAY)
-        } else if waiting >= 2 * self.connection.send.mss {
+        } else if words_wait || waiting >= 2 * self.connection.send.mss {
             Duration::ZERO
         } else {
             DELAYED_ACK

@@ -77,6 +77,8 @@ pub(crate) struct ReceiveSide {
     pub(crate) pushed_to: u64,
     /// TS.Recent of RFC 7323 §4.3, when timestamps are in use.
     pub(crate) ts_recent: Option<u32>,
+    /// The windows we advertise are taken as we mean them (RFC 7323 §2.2).
+    pub(crate) is_scaled: bool,
     /// Bytes not yet acknowledged.
     pub(crate) unacknowledged: u32,
 }
@@ -181,9 +183,7 @@ impl Connection {
     pub(crate) fn in_flight(&self) -> u64 {
         let send = &self.send;
         let waiting = send.lost_to.saturating_sub(send.resent_to.max(send.una));
-        (send.nxt - send.una)
-            .saturating_sub(send.sacked.total())
-            .saturating_sub(waiting)
+        (send.nxt - send.una).saturating_sub(send.sacked.total()).saturating_sub(waiting)
     }
 
     /// Whether anything is on its way that the target has to acknowledge.

@@ -12,17 +12,9 @@ use crate::turns::Opening;
 
 /// One segment to be made.
 enum Due {
-    Reset {
-        seq: SeqNum,
-        ack: Option<SeqNum>,
-    },
+    Reset { seq: SeqNum, ack: Option<SeqNum> },
     Syn,
-    Data {
-        from: u64,
-        len: usize,
-        push: bool,
-        fin: bool,
-    },
+    Data { from: u64, len: usize, push: bool, fin: bool },
     Fin,
     Probe,
     Ack,
@@ -111,12 +103,7 @@ impl Session {
             let fin = send.fin_lost && start + len == send.nxt;
             let push = chunk.push && start + len == chunk.end();
             let first = start == send.una;
-            return (fits || first).then_some(Due::Data {
-                from: start,
-                len: len as usize,
-                push,
-                fin,
-            });
+            return (fits || first).then_some(Due::Data { from: start, len: len as usize, push, fin });
         }
         send.fin_lost.then_some(Due::Fin)
     }
@@ -135,10 +122,7 @@ impl Session {
         }
         if self.is_closed_by_target_before(&chunk) {
             self.start_over(cx);
-            return self
-                .connection
-                .reset_due
-                .map(|(seq, ack)| Due::Reset { seq, ack });
+            return self.connection.reset_due.map(|(seq, ack)| Due::Reset { seq, ack });
         }
         match chunk.kind {
             ChunkKind::Data => self.data_due(&chunk, cx),
@@ -148,9 +132,7 @@ impl Session {
                     return None;
                 }
                 self.end(self.closing_verdict, cx);
-                self.connection
-                    .reset_due
-                    .map(|(seq, ack)| Due::Reset { seq, ack })
+                self.connection.reset_due.map(|(seq, ack)| Due::Reset { seq, ack })
             }
         }
     }
@@ -203,16 +185,8 @@ impl Session {
         }
         let end = send.nxt + len;
         let fin = end == self.backlog.end()
-            && self
-                .backlog
-                .closing()
-                .is_some_and(|word| word.kind == ChunkKind::Fin && word.turn.is_none());
-        Some(Due::Data {
-            from: send.nxt,
-            len: len as usize,
-            push: chunk.push && end == chunk.end(),
-            fin,
-        })
+            && self.backlog.closing().is_some_and(|word| word.kind == ChunkKind::Fin && word.turn.is_none());
+        Some(Due::Data { from: send.nxt, len: len as usize, push: chunk.push && end == chunk.end(), fin })
     }
 
     /// RFC 9293 §3.8.6.1: a closed window is probed when nothing else will tell of its opening.
@@ -263,7 +237,10 @@ impl Session {
         let connection = &mut self.connection;
         let again = connection.state == State::SynSent;
         if !again {
-            cx.statistics.reconnects += u64::from(!self.first_connection && connection.refusals == 0);
+            if connection.refusals == 0 {
+                connection.asked_at = cx.now;
+                cx.statistics.reconnects += u64::from(!self.first_connection);
+            }
             connection.state = State::SynSent;
             connection.send.timed = Some((connection.send.base, cx.now));
             connection.retransmit_at = Some(cx.now + connection.rtt.timeout());
@@ -275,11 +252,8 @@ impl Session {
     }
 
     fn record_data(&mut self, from: u64, end: u64, again: bool, cx: &mut Context<'_>) {
-        if let Some(turn) = self
-            .backlog
-            .chunk_at(from)
-            .filter(|chunk| chunk.start == from && !again)
-            .and_then(|c| c.turn)
+        if let Some(turn) =
+            self.backlog.chunk_at(from).filter(|chunk| chunk.start == from && !again).and_then(|c| c.turn)
         {
             let waited_in_vain = self.turn_at.is_some() && turn.heard > 0 && !self.gate.is_answered();
             cx.statistics.turns_not_awaited += u64::from(waited_in_vain && !cx.options.overlap_turns);
@@ -325,7 +299,7 @@ impl Session {
             destination: self.flow.server,
             ack: connection.receive_next(),
             flags: Flags::ACK,
-            window: self.user.window,
+            window: if connection.receive.is_scaled { self.user.window } else { u16::MAX },
             ttl: self.user.ttl,
             tos: self.user.tos,
             ..Segment::default()
@@ -335,11 +309,7 @@ impl Session {
             Due::Reset { seq, ack } => {
                 segment.seq = seq;
                 segment.ack = ack.unwrap_or_default();
-                segment.flags = if ack.is_some() {
-                    Flags::RST | Flags::ACK
-                } else {
-                    Flags::RST
-                };
+                segment.flags = if ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST };
                 return segment;
             }
             Due::Data { from, push, fin, .. } => {
@@ -366,10 +336,7 @@ impl Session {
             ack: SeqNum(0),
             flags: Flags::SYN,
             window: self.user.syn_window,
-            options: Options {
-                timestamps: stamps,
-                ..self.user.syn_options
-            },
+            options: Options { timestamps: stamps, ..self.user.syn_options },
             ..segment
         }
     }
@@ -379,20 +346,13 @@ impl Session {
         let receive = &self.connection.receive;
         Options {
             timestamps: receive.ts_recent.map(|recent| self.timestamps(now, recent)),
-            sack: if selective {
-                self.sack_blocks()
-            } else {
-                SackBlocks::default()
-            },
+            sack: if selective { self.sack_blocks() } else { SackBlocks::default() },
             ..Options::default()
         }
     }
 
     fn timestamps(&self, now: Instant, echo: u32) -> Timestamps {
-        Timestamps {
-            value: self.user.timestamp(now),
-            echo,
-        }
+        Timestamps { value: self.user.timestamp(now), echo }
     }
 
     /// RFC 2018 §4: what we hold above RCV.NXT.

@@ -37,12 +37,13 @@ impl Session {
 
     /// The target reset an established connection.
     pub(super) fn connection_reset(&mut self, cx: &mut Context<'_>) {
-        let fin_sent = self.connection.send.fin_sent;
-        let all_taken = self.connection.send.una == self.backlog.end();
-        if fin_sent && all_taken && self.gate.is_answered() {
+        let all_taken = self.connection.send.fin_sent && self.connection.send.una == self.backlog.end();
+        let over = self.connection.state == State::TimeWait;
+        if over || (all_taken && self.gate.is_answered()) {
             self.connection.state = State::Closed;
             return self.end(self.closing_verdict, cx);
         }
+        self.connection.state = State::Closed; // a reset is not answered by another
         self.start_over(cx);
     }
 
@@ -56,10 +57,7 @@ impl Session {
         };
         self.next_connection(resume, cx);
         self.release_backlog();
-        let only_closing = self
-            .backlog
-            .chunk_at(resume)
-            .is_some_and(|chunk| chunk.kind != ChunkKind::Data);
+        let only_closing = self.backlog.chunk_at(resume).is_some_and(|chunk| chunk.kind != ChunkKind::Data);
         if only_closing {
             self.end(self.closing_verdict, cx);
         }
@@ -67,41 +65,39 @@ impl Session {
 
     /// The present turn was not answered.
     fn repeat_or_give_up(&mut self, turn: u64, una: u64, cx: &mut Context<'_>) -> u64 {
-        if self.repetitions < MOST_REPETITIONS && self.backlog.kept_from() <= turn {
+        // A turn before it may still be under way: the target has taken neither.
+        let first = turn.min(una);
+        if let Some(start) = self.backlog.turn_start(first).filter(|_| self.repetitions < MOST_REPETITIONS) {
             self.repetitions += 1;
-            cx.statistics.turns_repeated += 1;
-            cx.statistics.bytes_repeated += una - turn;
-            return turn;
+            cx.statistics.turns_repeated +=
+                1 + self.backlog.turns_between(start + 1, self.connection.send.nxt);
+            cx.statistics.bytes_repeated += una - start;
+            return start;
         }
         self.repetitions = 0;
-        let resume = self
-            .backlog
-            .next_turn(turn + 1)
-            .map_or(self.backlog.end(), |chunk| chunk.start);
-        cx.statistics.turns_lost_to_resets += 1;
-        cx.statistics.bytes_lost_to_resets += resume - una.min(resume);
+        let resume = self.backlog.next_turn(first + 1).map_or(self.backlog.end(), |chunk| chunk.start);
+        self.lose(una, resume, cx);
         resume
+    }
+
+    /// What the target has not taken before `resume` is not said any more.
+    fn lose(&mut self, una: u64, resume: u64, cx: &mut Context<'_>) {
+        self.has_lost_turns = true;
+        cx.statistics.turns_lost_to_resets += 1;
+        cx.statistics.bytes_lost_to_resets += resume.saturating_sub(una);
     }
 
     /// The present turn was answered, or none had begun: what the target has not taken of it is not said any
     /// more, since the answer to it has been given.
     fn abandon_rest_of_turn(&mut self, una: u64, cx: &mut Context<'_>) -> u64 {
-        let begun = self
-            .turn_at
-            .is_some_and(|turn| turn < una.max(self.connection.send.nxt));
-        let at_boundary = self
-            .backlog
-            .chunk_at(una)
-            .is_none_or(|chunk| chunk.start == una && chunk.turn.is_some());
+        let begun = self.turn_at.is_some_and(|turn| turn < una.max(self.connection.send.nxt));
+        let at_boundary =
+            self.backlog.chunk_at(una).is_none_or(|chunk| chunk.start == una && chunk.turn.is_some());
         if !begun || at_boundary || una == self.backlog.end() {
             return una;
         }
-        let resume = self
-            .backlog
-            .next_turn(una)
-            .map_or(self.backlog.end(), |chunk| chunk.start);
-        cx.statistics.turns_lost_to_resets += u64::from(resume > una);
-        cx.statistics.bytes_lost_to_resets += resume - una;
+        let resume = self.backlog.next_turn(una).map_or(self.backlog.end(), |chunk| chunk.start);
+        self.lose(una, resume, cx);
         resume
     }
 

@@ -35,7 +35,7 @@ impl Session {
             ack,
             connect,
             connection.gone_at,
-            self.reassembly.gap_at(),
+            self.reassembly.gap_at(self.last_word.ack),
             self.turn_opens_at(options, now),
         ]
         .into_iter()
