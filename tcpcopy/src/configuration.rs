@@ -1,0 +1,208 @@
+//! From the flags to what the runtime is told: defaults that depend on other flags, names looked up, and the check
+//! that everything goes together.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tcpcopy_cli::Failure;
+use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, SourcePool};
+use tcpcopy_core::net::devices;
+use tcpcopy_core::runtime::{CaptureChoice, ReplayOptions};
+
+use crate::agreement::Agreement;
+use crate::flags::Flags;
+use crate::sources_flag;
+
+/// How long `-g` takes from no connection to all of them; the C tools' 1 % a second.
+const RAMP: Duration = Duration::from_secs(99);
+/// What `-k` is above `-t` unless it is given.
+const IDLE_MARGIN: Duration = Duration::from_secs(120);
+
+/// What `flags` ask for; only the interval of snapshots is left to whoever shows them.
+///
+/// # Errors
+/// [`Failure::WrongValue`] for what cannot go together, [`Failure::Start`] for a name that cannot be looked up.
+pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
+    let mappings = without_repetitions(&flags.mapping);
+    let sources = sources(flags, &mappings)?;
+    let intercepts = intercepts(flags)?;
+    // Without the list the check cannot be made; the runtime will say what is wrong with it.
+    let known = devices().unwrap_or_default();
+    let local: Vec<IpAddr> = known.into_iter().flat_map(|device| device.addresses).collect();
+    Agreement {
+        mappings: &mappings,
+        intercepts: &intercepts,
+        sources: sources.as_ref(),
+        loopback_source: flags.loopback_source,
+        local: &local,
+    }
+    .check()
+    .map_err(Failure::WrongValue)?;
+    Ok(ReplayOptions {
+        engine: engine_options(flags, sources),
+        mappings: Mappings::new(mappings),
+        capture: CaptureChoice {
+            devices: without_repetitions(&flags.device),
+            filter: flags.filter.clone(),
+            snaplen: flags.snaplen,
+            buffer_bytes: flags.buffer << 20,
+        },
+        intercepts,
+        connections: flags.connections,
+        lonely: flags.lonely,
+        snapshot_interval: Duration::from_secs(flags.run.interval.max(1)),
+    })
+}
+
+fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
+    let response_timeout = Duration::from_secs(flags.response_timeout);
+    EngineOptions {
+        mtu: flags.mtu,
+        joined_mss: flags.mss,
+        pace: flags.rtt.map_or(Pace::Measured, |millis| Pace::Fixed(Duration::from_millis(millis))),
+        overlap_turns: flags.overlap_turns,
+        only_whole_sessions: flags.only_whole,
+        sampling: match (flags.gradual, flags.percent) {
+            (true, _) => Sampling::Ramp(RAMP),
+            (false, 100) => Sampling::All,
+            (false, percent) => Sampling::Percent(percent),
+        },
+        response_timeout,
+        idle_timeout: flags.idle_timeout.map_or(response_timeout + IDLE_MARGIN, Duration::from_secs),
+        sources,
+        loopback_source: flags.loopback_source,
+        memory_budget: flags.memory << 20,
+    }
+}
+
+fn sources(flags: &Flags, mappings: &[Mapping]) -> Result<Option<SourcePool>, Failure> {
+    if flags.source.is_empty() {
+        return Ok(None);
+    }
+    let targets: Vec<IpAddr> = mappings.iter().map(|mapping| mapping.target.addr).collect();
+    let pool = sources_flag::pool(&flags.source, &targets);
+    pool.map(Some).ok_or_else(|| {
+        Failure::WrongValue(
+            "-c/--source names nothing but targets: add addresses that no host has".to_owned(),
+        )
+    })
+}
+
+fn intercepts(flags: &Flags) -> Result<Vec<SocketAddr>, Failure> {
+    let resolved: Result<Vec<_>, String> =
+        flags.intercept.iter().map(|intercept| intercept.resolve(flags.port)).collect();
+    Ok(without_repetitions(&resolved.map_err(Failure::Start)?))
+}
+
+fn without_repetitions<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
+    let mut seen: Vec<T> = Vec::with_capacity(given.len());
+    for item in given {
+        if !seen.contains(item) {
+            seen.push(item.clone());
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tcpcopy_core::net::DEFAULT_BUFFER_BYTES;
+
+    use super::*;
+
+    fn configured(arguments: &[&str]) -> Result<ReplayOptions, Failure> {
+        let usual = ["tcpcopy", "-x", "10.0.0.1:80-10.10.3.2:8080", "-s", "10.10.3.3"];
+        of(&Flags::try_parse_from(usual.iter().chain(arguments)).unwrap())
+    }
+
+    #[test]
+    fn without_flags_the_engine_has_its_defaults() {
+        let options = configured(&[]).unwrap();
+        let defaults = EngineOptions::default();
+        assert_eq!(format!("{:?}", options.engine), format!("{defaults:?}"));
+        assert_eq!(options.connections, 2);
+        assert_eq!(options.capture.buffer_bytes, DEFAULT_BUFFER_BYTES);
+        assert_eq!(options.intercepts, ["10.10.3.3:36524".parse().unwrap()]);
+    }
+
+    #[test]
+    fn every_flag_about_sessions_arrives() {
+        let options = configured(&[
+            "-t",
+            "7",
+            "-M",
+            "1400",
+            "-D",
+            "1200",
+            "-R",
+            "25",
+            "-W",
+            "-O",
+            "-m",
+            "64",
+            "-H",
+            "10.0.0.9",
+            "-c",
+            "10.20.0.x",
+        ])
+        .unwrap()
+        .engine;
+        assert_eq!((options.mtu, options.joined_mss), (1400, 1200));
+        assert_eq!(options.pace, Pace::Fixed(Duration::from_millis(25)));
+        assert!(options.overlap_turns && options.only_whole_sessions);
+        assert_eq!(options.response_timeout, Duration::from_secs(7));
+        assert_eq!(options.idle_timeout, Duration::from_secs(127));
+        assert_eq!(options.memory_budget, 64 << 20);
+        assert_eq!(options.loopback_source, Some("10.0.0.9".parse().unwrap()));
+        assert_eq!(options.sources.unwrap().size("10.20.0.1".parse().unwrap()), 254);
+    }
+
+    #[test]
+    fn shares_become_samplings() {
+        let sampling = |arguments: &[&str]| configured(arguments).unwrap().engine.sampling;
+        assert_eq!(sampling(&["-r", "100"]), Sampling::All);
+        assert_eq!(sampling(&["-r", "20"]), Sampling::Percent(20));
+        assert_eq!(sampling(&["-g"]), Sampling::Ramp(Duration::from_secs(99)));
+    }
+
+    #[test]
+    fn every_flag_about_capture_and_feed_arrives() {
+        let options = configured(&[
+            "-i",
+            "eth0,eth1,eth0",
+            "-F",
+            "tcp",
+            "-B",
+            "16",
+            "-S",
+            "2000",
+            "-p",
+            "7000",
+            "-s",
+            "10.10.3.3",
+            "-C",
+            "3",
+            "-L",
+            "-k",
+            "9",
+        ])
+        .unwrap();
+        assert_eq!(options.capture.devices, ["eth0", "eth1"]);
+        assert_eq!(options.capture.filter.as_deref(), Some("tcp"));
+        assert_eq!((options.capture.buffer_bytes, options.capture.snaplen), (16 << 20, 2000));
+        assert_eq!(options.intercepts, ["10.10.3.3:7000".parse().unwrap()]);
+        assert_eq!((options.connections, options.lonely), (3, true));
+        assert_eq!(options.engine.idle_timeout, Duration::from_secs(9));
+    }
+
+    #[test]
+    fn a_pool_of_targets_alone_is_refused() {
+        let failure = configured(&["-c", "10.10.3.2"]).unwrap_err();
+        assert_eq!(failure.exit_status(), 2);
+        assert_eq!(
+            failure.to_string(),
+            "-c/--source names nothing but targets: add addresses that no host has"
+        );
+    }
+}

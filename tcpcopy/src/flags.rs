@@ -1,0 +1,214 @@
+//! The command line of tcpcopy: names, defaults and ranges. What the values mean together is decided in
+//! `configuration`.
+
+use std::net::IpAddr;
+
+use clap::Parser;
+use tcpcopy_cli::{RunFlags, device, expression, number};
+use tcpcopy_core::engine::Mapping;
+use tcpcopy_core::feed::DEFAULT_PORT;
+use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
+
+use crate::endpoint_flag::host_address;
+use crate::intercept_flag::{InterceptName, intercept};
+use crate::mapping_flag::mapping;
+use crate::sources_flag::{SourceRange, source_range};
+
+/// The longest time a time-out may be: a week.
+const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
+
+const EXAMPLES: &str = "\
+Examples:
+  tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.20.0.x
+      What users say to port 80 of this machine is replayed to 10.10.3.2:8080. The target sees
+      users from 10.20.0.1 to 10.20.0.254; its routes send what it answers them to 10.10.3.3,
+      where intercept runs.
+  tcpcopy -x 10.0.0.1:80-10.10.3.2:80,[fd00::1]:80-[fd00::2]:80 -s 10.10.3.3 -r 20 -d
+      One connection in five, by IPv4 and IPv6, in the background.";
+
+/// Replays live TCP traffic of a production server, as real TCP connections, against a test server.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tcpcopy", version, disable_help_flag = true, disable_version_flag = true)]
+#[command(max_term_width = 100, after_help = EXAMPLES)]
+#[command(override_usage = "tcpcopy -x MAPPING[,...] -s INTERCEPT[,...] [OPTIONS]")]
+pub(crate) struct Flags {
+    /// Replay what users say to PORT (of this ADDRESS) to TARGET:PORT; IPv6 addresses in brackets
+    #[arg(
+        short = 'x',
+        long,
+        required = true,
+        value_name = "[ADDRESS:]PORT-TARGET:PORT,...",
+        value_delimiter = ','
+    )]
+    #[arg(value_parser = mapping, allow_hyphen_values = true, help_heading = "What is replayed, and to whom")]
+    pub(crate) mapping: Vec<Mapping>,
+
+    /// Where intercept runs, by address or name; all of them are told of every connection
+    #[arg(short = 's', long, required = true, value_name = "HOST[:PORT],...", value_delimiter = ',')]
+    #[arg(value_parser = intercept, help_heading = "What is replayed, and to whom")]
+    pub(crate) intercept: Vec<InterceptName>,
+
+    /// Speak from these addresses instead of the users' own: addresses, 10.20.0.x (.1 to .254),
+    /// prefixes, ranges (a-b); targets among them are skipped
+    #[arg(short = 'c', long, value_name = "SOURCE,...", value_delimiter = ',')]
+    #[arg(value_parser = source_range, help_heading = "What is replayed, and to whom")]
+    pub(crate) source: Vec<SourceRange>,
+
+    /// Speak from ADDRESS for users on this machine that come from a loopback address
+    #[arg(short = 'H', long, value_name = "ADDRESS", value_parser = stand_in)]
+    #[arg(help_heading = "What is replayed, and to whom")]
+    pub(crate) loopback_source: Option<IpAddr>,
+
+    /// Replay this share of the connections
+    #[arg(short = 'r', long, value_name = "PERCENT", default_value = "100", value_parser = number(1_u8..=100, "per cent"))]
+    #[arg(allow_negative_numbers = true, help_heading = "What is replayed, and to whom")]
+    pub(crate) percent: u8,
+
+    /// Replay more and more of the connections, from none at the start to all after 99 seconds
+    #[arg(short = 'g', long, conflicts_with = "percent", help_heading = "What is replayed, and to whom")]
+    pub(crate) gradual: bool,
+
+    /// Replay only connections whose beginning was captured
+    #[arg(short = 'O', long, help_heading = "What is replayed, and to whom")]
+    pub(crate) only_whole: bool,
+
+    /// Capture on these devices [default: those that carry the online addresses, and loopback]
+    #[arg(short = 'i', long, value_name = "DEVICE,...", value_delimiter = ',', value_parser = device)]
+    #[arg(help_heading = "Capture")]
+    pub(crate) device: Vec<String>,
+
+    /// Capture what this filter of pcap-filter(7) lets through [default: made from -x]
+    #[arg(short = 'F', long, value_name = "EXPRESSION", value_parser = expression, help_heading = "Capture")]
+    pub(crate) filter: Option<String>,
+
+    /// Ring buffer of each device
+    #[arg(short = 'B', long, value_name = "MB", default_value_t = DEFAULT_BUFFER_BYTES >> 20)]
+    #[arg(value_parser = number(1_usize..=2047, "MB"), allow_negative_numbers = true, help_heading = "Capture")]
+    pub(crate) buffer: usize,
+
+    /// Keep this many bytes of each frame
+    #[arg(short = 'S', long, value_name = "BYTES", default_value_t = DEFAULT_SNAPLEN)]
+    #[arg(value_parser = number(128_u32..=262_144, "bytes"), allow_negative_numbers = true, help_heading = "Capture")]
+    pub(crate) snaplen: u32,
+
+    /// For commands of the C tools: capturing is by pcap with or without it
+    #[arg(long, help_heading = "Capture")]
+    pub(crate) pcap_capture: bool,
+
+    /// Port of the intercepts named without one
+    #[arg(short = 'p', long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+    #[arg(value_parser = number(1_u16..=65_535, "a TCP port"), allow_negative_numbers = true)]
+    #[arg(help_heading = "Way back (intercept)")]
+    pub(crate) port: u16,
+
+    /// Connections to each intercept
+    #[arg(short = 'C', long, value_name = "NUMBER", default_value = "2", value_parser = number(1_usize..=64, "connections"))]
+    #[arg(allow_negative_numbers = true, help_heading = "Way back (intercept)")]
+    pub(crate) connections: usize,
+
+    /// Start although no intercept is reachable, and wait for one
+    #[arg(short = 'L', long, help_heading = "Way back (intercept)")]
+    pub(crate) lonely: bool,
+
+    /// End a session whose target says nothing for so long while an answer is due
+    #[arg(short = 't', long, value_name = "SECONDS", default_value = "600")]
+    #[arg(value_parser = number(1..=LONGEST_TIMEOUT, "seconds"), allow_negative_numbers = true, help_heading = "Sessions")]
+    pub(crate) response_timeout: u64,
+
+    /// End a session in which nobody says anything for so long [default: 120 more than -t]
+    #[arg(short = 'k', long, value_name = "SECONDS", value_parser = number(1..=LONGEST_TIMEOUT, "seconds"))]
+    #[arg(allow_negative_numbers = true, help_heading = "Sessions")]
+    pub(crate) idle_timeout: Option<u64>,
+
+    /// Largest IP packet sent to a target
+    #[arg(short = 'M', long, value_name = "BYTES", default_value = "1500", value_parser = number(256_u16..=65_535, "bytes"))]
+    #[arg(allow_negative_numbers = true, help_heading = "Sessions")]
+    pub(crate) mtu: u16,
+
+    /// Segment size offered in connections whose beginning was not captured
+    #[arg(short = 'D', long, value_name = "BYTES", default_value = "1460", value_parser = number(88_u16..=65_495, "bytes"))]
+    #[arg(allow_negative_numbers = true, help_heading = "Sessions")]
+    pub(crate) mss: u16,
+
+    /// Pace every session by this round-trip time; 0: no pacing [default: its user's own]
+    #[arg(short = 'R', long, value_name = "MILLISECONDS", value_parser = number(0_u64..=60_000, "milliseconds"))]
+    #[arg(allow_negative_numbers = true, help_heading = "Sessions")]
+    pub(crate) rtt: Option<u64>,
+
+    /// Say what the user said next without waiting for the target's answer
+    #[arg(short = 'W', long, help_heading = "Sessions")]
+    pub(crate) overlap_turns: bool,
+
+    /// Memory for what users said and targets have not taken yet; above it whole sessions are given up
+    #[arg(short = 'm', long, value_name = "MB", default_value = "2048", value_parser = number(1_usize..=1_048_576, "MB"))]
+    #[arg(allow_negative_numbers = true, help_heading = "Sessions")]
+    pub(crate) memory: usize,
+
+    #[command(flatten)]
+    pub(crate) run: RunFlags,
+}
+
+/// `-H`: an address that a target can answer to.
+fn stand_in(text: &str) -> Result<IpAddr, String> {
+    let allowed = "it takes an address that the targets route to intercept";
+    let addr = host_address(text.trim()).map_err(|wrong| format!("{wrong}; {allowed}"))?;
+    if addr.is_loopback() {
+        return Err(format!("it is itself a loopback address; {allowed}"));
+    }
+    Ok(addr)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_is_put_together_right() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_of_the_c_tools_is_understood() {
+        let flags = Flags::try_parse_from([
+            "tcpcopy",
+            "-x",
+            "80-10.10.3.2:8080,443-10.10.3.2:8443",
+            "-x",
+            "81-10.10.3.2:81",
+            "-s",
+            "10.10.3.3,10.10.3.4:7000",
+            "-c",
+            "10.20.0.x,10.20.1.x",
+            "-i",
+            "eth0,eth1",
+            "-C",
+            "4",
+            "-R",
+            "0",
+            "-LWO",
+            "-r",
+            "20",
+            "--pcap-capture",
+        ])
+        .unwrap();
+        assert_eq!((flags.mapping.len(), flags.intercept.len(), flags.source.len()), (3, 2, 2));
+        assert_eq!(flags.device, ["eth0", "eth1"]);
+        assert_eq!((flags.connections, flags.rtt, flags.percent), (4, Some(0), 20));
+        assert!(flags.lonely && flags.overlap_turns && flags.only_whole && flags.pcap_capture);
+    }
+
+    #[test]
+    fn a_stand_in_is_no_loopback_address() {
+        assert_eq!(stand_in("10.0.0.9"), Ok("10.0.0.9".parse().unwrap()));
+        assert_eq!(
+            stand_in("127.0.0.1").unwrap_err(),
+            "it is itself a loopback address; it takes an address that the targets route to intercept"
+        );
+        assert_eq!(
+            stand_in("x").unwrap_err(),
+            "\"x\" is not an IP address; it takes an address that the targets route to intercept"
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! tcpcopy: replays live TCP traffic of a production server against a test server.
+//!
+//! Flags become a configuration, the runtime does the work, and what it tells becomes log lines and reports.
+
+#![forbid(unsafe_code)]
+
+mod agreement;
+mod configuration;
+mod endpoint_flag;
+mod flags;
+mod intercept_flag;
+mod mapping_flag;
+mod report;
+mod report_json;
+mod sources_flag;
+mod status_line;
+mod summary;
+
+use std::process::ExitCode;
+
+use tcpcopy_cli::{Failure, Program, Running, run_program};
+use tcpcopy_core::runtime::{Replay, ReplayOptions};
+
+use crate::flags::Flags;
+use crate::report::Subject;
+use crate::status_line::StatusLine;
+
+const PROGRAM: Program = Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION") };
+
+fn main() -> ExitCode {
+    run_program(PROGRAM, run)
+}
+
+fn run(flags: Flags) -> Result<(), Failure> {
+    let configuration = configuration::of(&flags)?;
+    let Some(running) = Running::begin(PROGRAM, &flags.run)? else {
+        return Ok(());
+    };
+    let options = ReplayOptions { snapshot_interval: running.snapshot_interval(), ..configuration };
+    let mut subject = Subject::of(&options);
+    let replay = Replay::start(options).map_err(|error| running.start_failed(error))?;
+    subject.devices = replay.devices();
+    running.announce(&subject.to_string());
+
+    let mut cadence = running.cadence();
+    let mut status = StatusLine::default();
+    let last = replay.run(
+        |snapshot| {
+            running.show_status(|| status.text(snapshot));
+            if cadence.is_due(snapshot.running_for) {
+                log::info!("{}", summary::line(snapshot));
+            }
+        },
+        || running.hang_up(),
+    );
+    running.finish(&report::text(PROGRAM, &last), &report_json::Report::new(PROGRAM, &subject, &last))
+}

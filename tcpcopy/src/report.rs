@@ -1,0 +1,362 @@
+//! The report for people: what was captured, what became of it, and why.
+
+use std::fmt;
+
+use tcpcopy_cli::{Program, Table, add_capture, bytes, count, duration};
+use tcpcopy_core::engine::{Ignored, Pending, Statistics, Verdict};
+use tcpcopy_core::runtime::{FeedTotals, ReplayOptions, ReplaySnapshot, TransmitTotals};
+
+use crate::mapping_flag::argument;
+
+/// What a run is about.
+pub(crate) struct Subject {
+    /// The devices captured on; none before the capture is open.
+    pub(crate) devices: Vec<String>,
+    /// The mappings, as `-x` takes them.
+    pub(crate) mappings: Vec<String>,
+    /// Where intercepts listen.
+    pub(crate) intercepts: Vec<String>,
+}
+
+impl Subject {
+    /// What `options` say of it.
+    pub(crate) fn of(options: &ReplayOptions) -> Self {
+        Self {
+            devices: Vec::new(),
+            mappings: options.mappings.as_slice().iter().map(argument).collect(),
+            intercepts: options.intercepts.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mappings =
+            self.mappings.iter().map(|mapping| mapping.replacen('-', " to ", 1)).collect::<Vec<_>>();
+        let plural = if self.intercepts.len() == 1 { "intercept" } else { "intercepts" };
+        write!(
+            f,
+            "capturing on {}; replaying {}; {plural} {}",
+            self.devices.join(", "),
+            mappings.join(", "),
+            self.intercepts.join(", ")
+        )
+    }
+}
+
+/// What was captured and what became of it: `captured` is always the sum of the other three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) captured: u64,
+    pub(crate) delivered: u64,
+    pub(crate) lost: u64,
+    pub(crate) pending: u64,
+}
+
+impl Account {
+    /// The engine counts what is lost and what is under way; the target took everything else.
+    const fn new(captured: u64, lost: u64, pending: u64) -> Self {
+        Self { captured, delivered: captured.saturating_sub(lost + pending), lost, pending }
+    }
+}
+
+/// The accounts of turns and of payload bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accounts {
+    pub(crate) turns: Account,
+    pub(crate) bytes: Account,
+}
+
+impl Accounts {
+    pub(crate) fn of(engine: &Statistics, pending: &Pending) -> Self {
+        Self {
+            turns: Account::new(engine.turns_captured, engine.turns_lost(), pending.turns),
+            bytes: Account::new(engine.bytes_captured, engine.bytes_lost(), pending.bytes),
+        }
+    }
+}
+
+/// The report about a run whose last snapshot is `last`.
+pub(crate) fn text(program: Program, last: &ReplaySnapshot) -> String {
+    let accounts = Accounts::of(&last.engine, &last.pending);
+    let mut table = Table::new();
+    add_capture(&mut table, &last.capture);
+    add_ignored(&mut table, &last.engine);
+    add_sessions(&mut table, &last.engine, &last.pending);
+    add_account(&mut table, "Turns (times a user spoke)", &accounts.turns, count);
+    add_turn_remarks(&mut table, &last.engine);
+    add_account(&mut table, "Bytes users said", &accounts.bytes, bytes);
+    add_byte_remarks(&mut table, &last.engine);
+    add_transmit(&mut table, &last.engine, &last.transmit);
+    add_feed(&mut table, &last.engine, &last.feed);
+    format!("{} {} ran for {}\n{table}", program.name, program.version, duration(last.running_for))
+}
+
+fn add_ignored(table: &mut Table, engine: &Statistics) {
+    for (reason, number) in Ignored::ALL.iter().zip(engine.ignored) {
+        table.line_if_any(reason.name(), number, explanation(*reason));
+    }
+}
+
+const fn explanation(reason: Ignored) -> &'static str {
+    match reason {
+        Ignored::NotMapped => "sent to no online address of -x",
+        Ignored::NotSampled => "of connections that -r or -g leaves out",
+        Ignored::NotWhole => "of connections whose beginning was not captured, left out by -O",
+        Ignored::BeforeFirstTurn => {
+            "of connections that had begun before the capture, before their first whole turn"
+        }
+        Ignored::NoSession => "without payload, of connections that are not replayed",
+        Ignored::Truncated => "captured without all of their payload; see -S",
+        Ignored::Duplicate => "nothing new in them: retransmissions and acknowledgements of users",
+        Ignored::OutOfWindow => "with sequence numbers far from those of their connection",
+    }
+}
+
+fn add_sessions(table: &mut Table, engine: &Statistics, pending: &Pending) {
+    table.section("Sessions");
+    let joined = match engine.sessions_joined {
+        0 => String::new(),
+        joined => format!("{} of them in the middle of a connection", count(joined)),
+    };
+    table.line("opened", count(engine.sessions_opened), joined);
+    for (verdict, ended) in Verdict::ALL.iter().zip(&engine.ended) {
+        let mut note = verdict.explanation().to_owned();
+        if ended.turns_lost > 0 || ended.bytes_lost > 0 {
+            note = format!("{note}; lost {} turns, {}", count(ended.turns_lost), bytes(ended.bytes_lost));
+        }
+        table.line_if_any(verdict.name(), ended.sessions, note);
+    }
+    table.line_if_any("still open", pending.sessions, "");
+    table.line_if_any(
+        "reconnects",
+        engine.reconnects,
+        "the target had closed or reset, and the session went on",
+    );
+    table.line_if_any("refusals", engine.refusals, "connection attempts that the target refused");
+}
+
+fn add_account(table: &mut Table, heading: &str, account: &Account, show: fn(u64) -> String) {
+    table.section(heading);
+    table.line("captured", show(account.captured), "");
+    table.line("delivered", show(account.delivered), "the target acknowledged them");
+    table.line("lost", show(account.lost), if account.lost > 0 { "see the verdicts above" } else { "" });
+    if account.pending > 0 {
+        table.line("pending", show(account.pending), "on their way at the end");
+    }
+}
+
+fn add_turn_remarks(table: &mut Table, engine: &Statistics) {
+    table.line_if_any(
+        "lost to resets",
+        engine.turns_lost_to_resets,
+        "part of the lost: the target reset or closed instead of answering, and the session went on",
+    );
+    table.line_if_any(
+        "repeated",
+        engine.turns_repeated,
+        "said again on a new connection, because there was no answer",
+    );
+    table.line_if_any(
+        "not awaited",
+        engine.turns_not_awaited,
+        "begun although the answer before did not come",
+    );
+}
+
+fn add_byte_remarks(table: &mut Table, engine: &Statistics) {
+    let mut remark = |label, number, note: &str| {
+        if number > 0 {
+            table.line(label, bytes(number), note);
+        }
+    };
+    remark("lost to resets", engine.bytes_lost_to_resets, "part of the lost");
+    remark("repeated", engine.bytes_repeated, "delivered once more on new connections");
+    remark(
+        "before first turn",
+        engine.bytes_before_first_turn,
+        "of connections joined in the middle; not in captured",
+    );
+    remark("never captured", engine.bytes_never_captured, "holes in what was captured; not in captured");
+}
+
+fn add_transmit(table: &mut Table, engine: &Statistics, transmit: &TransmitTotals) {
+    table.section("Sent to the targets");
+    table.line("packets", count(transmit.packets), bytes(transmit.bytes));
+    table.line("retransmissions", count(engine.retransmissions), "");
+    table.line_if_any("time-outs", engine.timeouts, "retransmission time-outs that expired");
+    table.line_if_any("fast retransmits", engine.fast_retransmits, "losses that acknowledgements told of");
+    table.line_if_any("probes", engine.probes, "of a target whose receive window was closed");
+    for (reason, number) in &transmit.failed {
+        table.line_if_any(
+            reason,
+            *number,
+            "the system did not take these packets; their sessions repeat them",
+        );
+    }
+}
+
+fn add_feed(table: &mut Table, engine: &Statistics, feed: &FeedTotals) {
+    table.section("Responses of the targets");
+    table.line("received", count(engine.responses), format!("{} of payload", bytes(engine.response_bytes)));
+    table.line_if_any("stale", engine.stale_responses, "of sessions that had ended");
+    table.line_if_any("feed overflowed", feed.overflowed, "lost: intercept had them, and we read too slowly");
+    table.line_if_any(
+        "unclaimed",
+        feed.held_expired,
+        "intercept saw them, and no tcpcopy registered their flow in time",
+    );
+    table.line_if_any(
+        "lost at intercept",
+        feed.intercept_kernel_dropped,
+        "intercept's kernel found its ring full",
+    );
+    table.line_if_any("feed losses", feed.losses, "times a connection to an intercept was lost");
+}
+
+/// A snapshot with something in every part.
+#[cfg(test)]
+pub(crate) fn example() -> ReplaySnapshot {
+    use std::time::Duration;
+
+    use tcpcopy_core::engine::Ended;
+    use tcpcopy_core::runtime::CaptureTotals;
+    use tcpcopy_core::wire::Instant;
+
+    let mut engine = Statistics {
+        captured_segments: 123_400,
+        bytes_captured: 10_000_000,
+        turns_captured: 65_000,
+        sessions_opened: 1_204,
+        sessions_joined: 3,
+        turns_lost_to_resets: 3,
+        bytes_lost_to_resets: 200,
+        turns_repeated: 2,
+        reconnects: 5,
+        segments: 130_000,
+        retransmissions: 40,
+        timeouts: 30,
+        responses: 70_000,
+        response_bytes: 50_000_000,
+        ..Statistics::default()
+    };
+    engine.ended[Verdict::Complete as usize].sessions = 1_180;
+    engine.ended[Verdict::TargetReset as usize] = Ended { sessions: 20, turns_lost: 10, bytes_lost: 800 };
+    engine.ignored[Ignored::Duplicate as usize] = 50;
+    ReplaySnapshot {
+        at: Instant::from_micros(1_795_400_000_000_000),
+        running_for: Duration::from_secs(723),
+        capture: CaptureTotals {
+            frames: 123_456,
+            kernel_received: 123_468,
+            kernel_dropped: 12,
+            ..CaptureTotals::default()
+        },
+        engine,
+        pending: Pending { sessions: 4, established: 4, turns: 7, bytes: 1_000, memory: 4_096 },
+        transmit: TransmitTotals { packets: 129_998, bytes: 16_000_000, failed: vec![("congested", 2)] },
+        feed: FeedTotals {
+            wanted: 2,
+            connected: 2,
+            connects: 3,
+            losses: 1,
+            responses: 70_001,
+            overflowed: 1,
+            held_expired: 2,
+            intercept_kernel_dropped: 3,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_explains_everything_that_happened() {
+        let program = Program { name: "tcpcopy", version: "0.1.0" };
+        let expected = "\
+tcpcopy 0.1.0 ran for 12m 3s
+Captured
+  frames             123,456
+  lost in the ring        12  the kernel found the capture ring full; see -B
+  duplicate               50  nothing new in them: retransmissions and acknowledgements of users
+Sessions
+  opened               1,204  3 of them in the middle of a connection
+  complete             1,180  both sides closed
+  target_reset            20  the target closed early and the rest could not be said again; lost 10 turns, 800 B
+  still open               4
+  reconnects               5  the target had closed or reset, and the session went on
+Turns (times a user spoke)
+  captured            65,000
+  delivered           64,980  the target acknowledged them
+  lost                    13  see the verdicts above
+  pending                  7  on their way at the end
+  lost to resets           3  part of the lost: the target reset or closed instead of answering, and the session went on
+  repeated                 2  said again on a new connection, because there was no answer
+Bytes users said
+  captured           10.0 MB
+  delivered          10.0 MB  the target acknowledged them
+  lost               1.00 kB  see the verdicts above
+  pending            1.00 kB  on their way at the end
+  lost to resets       200 B  part of the lost
+Sent to the targets
+  packets            129,998  16.0 MB
+  retransmissions         40
+  time-outs               30  retransmission time-outs that expired
+  congested                2  the system did not take these packets; their sessions repeat them
+Responses of the targets
+  received            70,000  50.0 MB of payload
+  feed overflowed          1  lost: intercept had them, and we read too slowly
+  unclaimed                2  intercept saw them, and no tcpcopy registered their flow in time
+  lost at intercept        3  intercept's kernel found its ring full
+  feed losses              1  times a connection to an intercept was lost
+";
+        assert_eq!(text(program, &example()), expected);
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_did_not_happen() {
+        let mut snapshot = example();
+        snapshot.engine = Statistics::default();
+        snapshot.pending = Pending::default();
+        snapshot.feed = FeedTotals::default();
+        snapshot.transmit = TransmitTotals::default();
+        snapshot.capture.kernel_dropped = 0;
+        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &snapshot);
+        let expected = "\
+tcpcopy 0.1.0 ran for 12m 3s
+Captured
+  frames           123,456
+Sessions
+  opened                 0
+Turns (times a user spoke)
+  captured               0
+  delivered              0  the target acknowledged them
+  lost                   0
+Bytes users said
+  captured             0 B
+  delivered            0 B  the target acknowledged them
+  lost                 0 B
+Sent to the targets
+  packets                0  0 B
+  retransmissions        0
+Responses of the targets
+  received               0  0 B of payload
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_subject_is_one_line() {
+        let subject = Subject {
+            devices: vec!["eth0".to_owned(), "lo".to_owned()],
+            mappings: vec!["80-10.10.3.2:8080".to_owned()],
+            intercepts: vec!["10.10.3.3:36524".to_owned()],
+        };
+        assert_eq!(
+            subject.to_string(),
+            "capturing on eth0, lo; replaying 80 to 10.10.3.2:8080; intercept 10.10.3.3:36524"
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! What a person sees of tcpcopy's command line: the built binary, its output and its exit status.
+
+use std::process::{Command, Output};
+
+fn tcpcopy(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tcpcopy")).args(arguments).output().expect("the binary runs")
+}
+
+/// Runs tcpcopy with a command line that is wrong, and returns the one line it says.
+#[track_caller]
+fn refused(arguments: &[&str]) -> String {
+    let output = tcpcopy(arguments);
+    let said = String::from_utf8(output.stderr).expect("sentences are UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said.trim_end().to_owned()
+}
+
+#[test]
+fn help_names_every_option() {
+    let long = tcpcopy(&["--help"]);
+    assert!(long.status.success() && long.stderr.is_empty());
+    assert_eq!(tcpcopy(&["-h"]).stdout, long.stdout);
+    let text = String::from_utf8(long.stdout).unwrap();
+    for option in [
+        "-x, --mapping",
+        "-s, --intercept",
+        "-c, --source",
+        "-H, --loopback-source",
+        "-r, --percent",
+        "-g, --gradual",
+        "-O, --only-whole",
+        "-i, --device",
+        "-F, --filter",
+        "-B, --buffer",
+        "-S, --snaplen",
+        "--pcap-capture",
+        "-p, --port",
+        "-C, --connections",
+        "-L, --lonely",
+        "-t, --response-timeout",
+        "-k, --idle-timeout",
+        "-M, --mtu",
+        "-D, --mss",
+        "-R, --rtt",
+        "-W, --overlap-turns",
+        "-m, --memory",
+        "-l, --log",
+        "--log-level",
+        "-P, --pid-file",
+        "-d, --daemon",
+        "--report",
+        "--interval",
+        "-h, --help",
+        "-v, --version",
+    ] {
+        assert!(text.contains(option), "{option} is not in the help");
+    }
+    assert!(!text.contains("--detached"), "an internal option is in the help");
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let expected = concat!("tcpcopy ", env!("CARGO_PKG_VERSION"), "\n");
+    for option in ["-v", "--version"] {
+        let output = tcpcopy(&[option]);
+        assert!(output.status.success());
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_is_missing_is_told_in_one_sentence() {
+    assert_eq!(
+        refused(&[]),
+        "tcpcopy: -x/--mapping [ADDRESS:]PORT-TARGET:PORT,... and -s/--intercept HOST[:PORT],... are missing; \
+         --help explains every option"
+    );
+    assert_eq!(
+        refused(&["-x", "80-10.10.3.2:8080"]),
+        "tcpcopy: -s/--intercept HOST[:PORT],... is missing; --help explains every option"
+    );
+}
+
+#[test]
+fn a_wrong_value_is_told_in_one_sentence() {
+    let with = |arguments: &[&str]| {
+        let usual = ["-x", "80-10.10.3.2:8080", "-s", "10.10.3.3"];
+        refused(&[&usual[..], arguments].concat())
+    };
+    assert_eq!(
+        with(&["-M", "70000"]),
+        "tcpcopy: -M/--mtu cannot be \"70000\": it takes a number from 256 to 65535 (bytes)"
+    );
+    assert_eq!(
+        with(&["-D", "20"]),
+        "tcpcopy: -D/--mss cannot be \"20\": it takes a number from 88 to 65495 (bytes)"
+    );
+    assert_eq!(
+        with(&["-r", "0"]),
+        "tcpcopy: -r/--percent cannot be \"0\": it takes a number from 1 to 100 (per cent)"
+    );
+    assert_eq!(
+        with(&["-C", "-1"]),
+        "tcpcopy: -C/--connections cannot be \"-1\": it takes a number from 1 to 64 (connections)"
+    );
+    assert_eq!(
+        with(&["-p", "x"]),
+        "tcpcopy: -p/--port cannot be \"x\": it takes a number from 1 to 65535 (a TCP port)"
+    );
+    assert_eq!(
+        with(&["-R", "1s"]),
+        "tcpcopy: -R/--rtt cannot be \"1s\": it takes a number from 0 to 60000 (milliseconds)"
+    );
+    assert_eq!(
+        with(&["-t", "0"]),
+        "tcpcopy: -t/--response-timeout cannot be \"0\": it takes a number from 1 to 604800 (seconds)"
+    );
+    assert_eq!(
+        with(&["-m", "0"]),
+        "tcpcopy: -m/--memory cannot be \"0\": it takes a number from 1 to 1048576 (MB)"
+    );
+    assert_eq!(
+        with(&["-B", "4096"]),
+        "tcpcopy: -B/--buffer cannot be \"4096\": it takes a number from 1 to 2047 (MB)"
+    );
+    assert_eq!(
+        with(&["-i", "eth0,,eth1"]),
+        "tcpcopy: -i/--device cannot be empty: it takes names of network devices, as in eth0 or eth0,eth1"
+    );
+    assert_eq!(
+        with(&["-c", "10.20.0.300"]),
+        "tcpcopy: -c/--source cannot be \"10.20.0.300\": \"10.20.0.300\" is not an IP address; it takes addresses, \
+         10.20.0.x (.1 to .254), prefixes as 10.20.0.0/16 and ranges as 10.20.0.5-10.20.0.9"
+    );
+    assert_eq!(
+        with(&["--log-level", "loud"]),
+        "tcpcopy: --log-level cannot be \"loud\": it takes error, warn, info, debug or trace"
+    );
+    assert_eq!(
+        with(&["-g", "-r", "20"]),
+        "tcpcopy: -g/--gradual and -r/--percent exclude each other; give one of them"
+    );
+    assert_eq!(with(&["-n", "2"]), "tcpcopy: there is no option -n; --help lists the options");
+}
+
+#[test]
+fn a_wrong_mapping_or_intercept_is_told_in_one_sentence() {
+    let allowed = "it takes PORT-TARGET:PORT or ADDRESS:PORT-TARGET:PORT, as in 80-10.10.3.2:8080";
+    assert_eq!(
+        refused(&["-s", "10.10.3.3", "-x", "80-10.10.3.2:8080,81-10.10.3.2"]),
+        format!(
+            "tcpcopy: -x/--mapping cannot be \"81-10.10.3.2\": the target 10.10.3.2 has no port; {allowed}"
+        )
+    );
+    assert_eq!(
+        refused(&["-s", "10.10.3.3", "-x", "-10.10.3.2:8080"]),
+        format!(
+            "tcpcopy: -x/--mapping cannot be \"-10.10.3.2:8080\": the online address is missing; {allowed}"
+        )
+    );
+    assert_eq!(
+        refused(&["-x", "80-10.10.3.2:8080", "-s", "10.10.3.3:0"]),
+        "tcpcopy: -s/--intercept cannot be \"10.10.3.3:0\": the intercept has the port \"0\", which is not a number \
+         from 1 to 65535; it takes an address or a name, with or without a port, as in 10.10.3.3:36524"
+    );
+}
+
+#[test]
+fn what_cannot_go_together_is_told_in_one_sentence() {
+    assert_eq!(
+        refused(&["-x", "80-127.0.0.1:80", "-s", "127.0.0.1"]),
+        "tcpcopy: -x/--mapping 80-127.0.0.1:80: the target is this machine's own port 80, which is also the online \
+         one; give the online address if they are two servers"
+    );
+}
+
+#[test]
+fn a_start_that_fails_is_told_in_one_sentence() {
+    let output =
+        tcpcopy(&["-x", "80-10.10.3.2:8080", "-s", "127.0.0.1", "-i", "no-such-device", "--interval", "0"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("tcpcopy: cannot capture on no-such-device: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_before_the_start() {
+    for (option, what) in [("-l", "log file"), ("-P", "pid file"), ("--report", "report")] {
+        let output = tcpcopy(&["-x", "80-10.10.3.2:8080", "-s", "127.0.0.1", option, "/proc/nowhere/file"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let expected = format!("tcpcopy: cannot write the {what} /proc/nowhere/file: ");
+        assert!(said.starts_with(&expected), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_daemon_that_cannot_start_says_so_on_the_terminal_and_in_its_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let output = tcpcopy(&[
+        "-x",
+        "80-10.10.3.2:8080",
+        "-s",
+        "127.0.0.1",
+        "-i",
+        "no-such-device",
+        "-d",
+        "-l",
+        log.to_str().unwrap(),
+    ]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let logged = std::fs::read_to_string(log).unwrap();
+    assert!(logged.contains("ERROR tcpcopy: cannot capture on no-such-device: "), "{logged}");
+}
