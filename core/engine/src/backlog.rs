@@ -64,11 +64,6 @@ impl Backlog {
         self.end
     }
 
-    /// Offset of the first byte at hand.
-    pub(crate) fn kept_from(&self) -> u64 {
-        self.kept_from
-    }
-
     /// Bytes of memory in use.
     pub(crate) fn held(&self) -> usize {
         self.bytes.capacity() + self.chunks.capacity() * size_of::<Chunk>()

@@ -267,6 +267,7 @@ impl Engine {
         segment: &Segment<'_>,
     ) {
         if segment.payload_len == 0 {
+            self.joining.observe(&captured, segment, now);
             return self.statistics.ignore(Ignored::NoSession);
         }
         if self.options.only_whole_sessions {
@@ -343,7 +344,7 @@ impl Engine {
         }
         self.by_capture.remove(&captured);
         match rest {
-            Rest::Seeking(heard) => self.joining.watch(captured, heard, now),
+            Rest::Seeking(last) => self.joining.watch(captured, last, now),
             Rest::Following(rest) => {
                 let like = self.sessions[id].like_joined(rest.next());
                 if let Some(id) = self.open(now, now, captured, target, &like) {
@@ -405,7 +406,7 @@ impl Engine {
         if self.by_capture.get(&session.captured) == Some(&id) {
             self.by_capture.remove(&session.captured);
             // What the user repeats, or goes on to say in the middle of a turn, begins no session.
-            self.joining.watch(session.captured, session.last_heard(), now);
+            self.joining.watch(session.captured, session.last_seen(), now);
         }
         if self.sources.holder(&session.flow) == Some(id) {
             self.sources.release(&session.flow);

@@ -17,9 +17,20 @@ const GENERATION: Duration = Duration::from_secs(8);
 /// So many connections are watched at the most in each generation.
 const MOST: usize = 1 << 19;
 
-type Watched = HashMap<Flow, Option<SeqNum>, FixedState>;
+/// What was seen last of a connection being watched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastSeen {
+    /// What the user had heard when speaking last; `None` when that is not known.
+    pub(crate) heard: Option<SeqNum>,
+    /// Where the user's next words begin.
+    pub(crate) next: SeqNum,
+    /// The user has heard more since, without speaking.
+    pub(crate) is_listening: bool,
+}
 
-/// The connections being watched for the start of a turn, each with the last acknowledgement seen.
+type Watched = HashMap<Flow, LastSeen, FixedState>;
+
+/// The connections being watched for the start of a turn.
 pub(crate) struct Joining {
     recent: Watched,
     older: Watched,
@@ -38,15 +49,15 @@ impl Joining {
         self.began_at.get_or_insert(now);
     }
 
-    /// Watches a connection of which `heard` is the last acknowledgement seen.
-    pub(crate) fn watch(&mut self, flow: Flow, heard: Option<SeqNum>, now: Instant) {
+    /// Watches a connection from what was seen last of it.
+    pub(crate) fn watch(&mut self, flow: Flow, last: LastSeen, now: Instant) {
         if now.since(self.turned_at) >= GENERATION {
             self.turned_at = now;
             std::mem::swap(&mut self.recent, &mut self.older);
             self.recent.clear();
         }
         if self.recent.len() < MOST {
-            self.recent.insert(flow, heard);
+            self.recent.insert(flow, last);
         }
     }
 
@@ -56,24 +67,50 @@ impl Joining {
         self.older.remove(flow);
     }
 
+    /// A segment without payload of a connection without a session: a user who acknowledges, and speaks next right
+    /// where that acknowledgement stood, opens a turn.
+    pub(crate) fn observe(&mut self, flow: &Flow, segment: &Segment<'_>, now: Instant) {
+        if !segment.flags.ack() {
+            return;
+        }
+        let last = match self.last_seen(flow) {
+            Some(last) if segment.seq < last.next => return,
+            Some(last) => {
+                let more = last.heard.is_none_or(|heard| segment.ack > heard);
+                LastSeen { next: segment.seq, is_listening: last.is_listening || more, ..last }
+            }
+            None => LastSeen { heard: Some(segment.ack), next: segment.seq, is_listening: true },
+        };
+        self.watch(*flow, last, now);
+    }
+
     /// Whether a session may begin with `segment`, which has payload, of a connection without one.
     ///
-    /// It may when the user is seen to have heard something new since speaking last; or, of a connection never
-    /// seen before, when that has been silent long enough, or when the segment is a word of its own (pushed),
-    /// as the rest of a longer one would be rare and short-lived.
+    /// It may when the user is seen to have heard something new since speaking last, and nothing is missing in
+    /// between; or, of a connection never seen before, when that has been silent long enough, or when the segment
+    /// is a word of its own (pushed), as the rest of a longer one would be rare and short-lived.
     pub(crate) fn may_begin(&mut self, flow: &Flow, segment: &Segment<'_>, now: Instant) -> bool {
         let settled = self.began_at.is_some_and(|began| now.since(began) >= SETTLED);
-        let opens = match self.recent.get(flow).or_else(|| self.older.get(flow)) {
-            Some(Some(heard)) => segment.flags.ack() && segment.ack > *heard,
-            Some(None) => false,
-            None => settled || segment.flags.psh(),
+        let end = segment.seq + segment.len();
+        let (opens, next) = match self.last_seen(flow) {
+            Some(last) => {
+                let heard_more = last.heard.is_some_and(|heard| segment.flags.ack() && segment.ack > heard);
+                let opens = segment.seq == last.next && (last.is_listening || heard_more);
+                (opens, if end > last.next { end } else { last.next })
+            }
+            None => (settled || segment.flags.psh(), end),
         };
         if opens {
             self.forget(flow);
         } else {
-            self.watch(*flow, segment.flags.ack().then_some(segment.ack), now);
+            let heard = segment.flags.ack().then_some(segment.ack);
+            self.watch(*flow, LastSeen { heard, next, is_listening: false }, now);
         }
         opens
+    }
+
+    fn last_seen(&self, flow: &Flow) -> Option<LastSeen> {
+        self.recent.get(flow).or_else(|| self.older.get(flow)).copied()
     }
 }
 
@@ -84,14 +121,10 @@ mod tests {
 
     const NOW: Instant = Instant::from_micros(1_000_000_000);
 
-    fn word(ack: u32, flags: Flags) -> Segment<'static> {
-        Segment {
-            ack: SeqNum(ack),
-            flags: flags | Flags::ACK,
-            payload: b"x",
-            payload_len: 1,
-            ..Segment::default()
-        }
+    /// A word of ten bytes at `seq`.
+    fn word(seq: u32, ack: u32, flags: Flags) -> Segment<'static> {
+        let (seq, ack, flags) = (SeqNum(seq), SeqNum(ack), flags | Flags::ACK);
+        Segment { seq, ack, flags, payload: b"0123456789", payload_len: 10, ..Segment::default() }
     }
 
     fn begun() -> Joining {
@@ -100,37 +133,62 @@ mod tests {
         joining
     }
 
+    fn ended(heard: Option<u32>, next: u32) -> LastSeen {
+        LastSeen { heard: heard.map(SeqNum), next: SeqNum(next), is_listening: false }
+    }
+
     #[test]
     fn the_rest_of_a_long_word_is_not_a_beginning() {
         let mut joining = begun();
         let flow = Flow::default();
-        assert!(!joining.may_begin(&flow, &word(10, Flags::default()), NOW));
-        assert!(!joining.may_begin(&flow, &word(10, Flags::PSH), NOW));
-        assert!(joining.may_begin(&flow, &word(20, Flags::PSH), NOW));
+        assert!(!joining.may_begin(&flow, &word(0, 10, Flags::default()), NOW));
+        assert!(!joining.may_begin(&flow, &word(10, 10, Flags::PSH), NOW));
+        assert!(joining.may_begin(&flow, &word(20, 20, Flags::PSH), NOW));
+    }
+
+    #[test]
+    fn a_word_behind_a_hole_is_not_a_beginning() {
+        let mut joining = begun();
+        let flow = Flow::default();
+        assert!(!joining.may_begin(&flow, &word(0, 10, Flags::default()), NOW));
+        assert!(!joining.may_begin(&flow, &word(20, 20, Flags::PSH), NOW));
+        assert!(joining.may_begin(&flow, &word(30, 30, Flags::PSH), NOW));
+    }
+
+    #[test]
+    fn a_user_seen_listening_begins_with_what_is_said_next() {
+        let mut joining = begun();
+        let flow = Flow::default();
+        let listening = Segment { payload: b"", payload_len: 0, ..word(50, 10, Flags::default()) };
+        joining.observe(&flow, &listening, NOW);
+        assert!(joining.may_begin(&flow, &word(50, 10, Flags::default()), NOW));
     }
 
     #[test]
     fn a_connection_long_silent_begins_with_whatever_it_says() {
-        assert!(begun().may_begin(&Flow::default(), &word(10, Flags::default()), NOW + SETTLED));
+        assert!(begun().may_begin(&Flow::default(), &word(0, 10, Flags::default()), NOW + SETTLED));
     }
 
     #[test]
     fn what_an_ended_session_has_said_begins_no_other() {
         let mut joining = begun();
         let later = NOW + SETTLED;
-        joining.watch(Flow::default(), Some(SeqNum(10)), later);
-        assert!(!joining.may_begin(&Flow::default(), &word(10, Flags::PSH), later));
+        joining.watch(Flow::default(), ended(Some(10), 10), later);
+        assert!(!joining.may_begin(&Flow::default(), &word(0, 20, Flags::PSH), later));
+        assert!(!joining.may_begin(&Flow::default(), &word(10, 20, Flags::PSH), later));
+        assert!(joining.may_begin(&Flow::default(), &word(20, 30, Flags::PSH), later));
     }
 
     #[test]
     fn forgotten_connections_leave_no_trace() {
         let mut joining = begun();
-        joining.watch(Flow::default(), None, NOW);
+        joining.watch(Flow::default(), ended(None, 0), NOW);
         for port in 1..=2 {
             let client = tcpcopy_wire::Endpoint { port, ..Default::default() };
-            joining.watch(Flow { client, ..Flow::default() }, None, NOW + GENERATION * u32::from(port));
+            let flow = Flow { client, ..Flow::default() };
+            joining.watch(flow, ended(None, 0), NOW + GENERATION * u32::from(port));
         }
         assert_eq!(joining.recent.len() + joining.older.len(), 2);
-        assert!(joining.may_begin(&Flow::default(), &word(10, Flags::default()), NOW + GENERATION * 2));
+        assert!(joining.may_begin(&Flow::default(), &word(0, 10, Flags::default()), NOW + GENERATION * 2));
     }
 }

@@ -136,20 +136,23 @@ impl Reassembly {
         Some((piece.bytes, skip, piece.mark))
     }
 
-    /// Gives up the present hole: jumps to the first held piece whose acknowledgement is later than the one
-    /// before it, starting from `heard`, as that is where the user began to speak anew. Without such a piece
-    /// everything held is dropped and the acknowledgement last seen is returned as the error.
-    pub(crate) fn skip_hole(&mut self, heard: Option<SeqNum>) -> Result<(), Option<SeqNum>> {
-        let mut heard = heard;
+    /// Gives up the present hole: jumps to the first held piece that continues the one before it and acknowledges
+    /// more, as that is where the user began to speak anew; a piece right behind a hole may be the rest of a longer
+    /// word. Without such a piece everything held is dropped, and the end of it and the last acknowledgement are
+    /// returned as the error.
+    pub(crate) fn skip_hole(&mut self) -> Result<(), (SeqNum, Option<SeqNum>)> {
+        let mut before: Option<(SeqNum, Option<SeqNum>)> = None;
         let opening = self.ahead.iter().position(|piece| {
-            let advanced = matches!((piece.mark.ack, heard), (Some(ack), Some(before)) if ack > before);
-            heard = piece.mark.ack.or(heard);
+            let advanced = matches!((before, piece.mark.ack),
+                (Some((end, Some(heard))), Some(ack)) if piece.start == end && ack > heard);
+            let (end, heard) = before.unwrap_or((piece.end(), None));
+            before = Some((if piece.end() > end { piece.end() } else { end }, piece.mark.ack.or(heard)));
             advanced && !piece.bytes.is_empty()
         });
         let Some(at) = opening else {
             self.ahead.clear();
             self.ahead_bytes = 0;
-            return Err(heard);
+            return Err(before.unwrap_or((self.next, None)));
         };
         for piece in self.ahead.drain(..at) {
             self.ahead_bytes -= piece.bytes.len();
@@ -238,10 +241,10 @@ mod tests {
     #[test]
     fn a_hole_that_stays_is_skipped_to_where_the_user_spoke_anew() {
         let mut reassembly = Reassembly::new(SeqNum(0));
-        run(&mut reassembly, &[data(0, 10, b"ab"), data(4, 10, b"ef"), data(6, 20, b"gh")]);
+        run(&mut reassembly, &[data(0, 10, b"ab"), data(4, 15, b"ef"), data(6, 20, b"gh")]);
         assert_eq!(reassembly.gap_at(Some(SeqNum(10))), Some(Instant::from_micros(1) + GAP_TIME));
         assert_eq!(reassembly.gap_at(Some(SeqNum(20))), Some(Instant::from_micros(1) + LONGEST_GAP_TIME));
-        assert_eq!(reassembly.skip_hole(Some(SeqNum(10))), Ok(()));
+        assert_eq!(reassembly.skip_hole(), Ok(()));
         let (bytes, skip, _) = reassembly.pop_ready(Instant::ZERO).unwrap();
         assert_eq!((&bytes[..], skip), (&b"gh"[..], 0));
     }
@@ -250,7 +253,7 @@ mod tests {
     fn a_hole_without_a_later_turn_tells_what_was_heard_last() {
         let mut reassembly = Reassembly::new(SeqNum(0));
         run(&mut reassembly, &[data(0, 10, b"ab"), data(4, 10, b"ef")]);
-        assert_eq!(reassembly.skip_hole(Some(SeqNum(10))), Err(Some(SeqNum(10))));
+        assert_eq!(reassembly.skip_hole(), Err((SeqNum(6), Some(SeqNum(10)))));
         assert!(!reassembly.has_hole());
     }
 

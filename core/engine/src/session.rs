@@ -14,6 +14,7 @@ use std::time::Duration;
 use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Options, Segment, SeqNum};
 
 use crate::backlog::{Backlog, ChunkKind, TurnMark};
+use crate::joining::LastSeen;
 use crate::reassembly::{Mark, Place, Reassembly};
 use crate::turns::TurnGate;
 use crate::verdict::{Ignored, Verdict};
@@ -47,6 +48,8 @@ pub(crate) struct User {
 
 /// A hop count below this one would not survive a detour.
 const LEAST_TTL: u8 = 32;
+/// A user's reset farther from the stream than this is of another connection.
+const FARTHEST_RESET: u32 = 1 << 24;
 /// A handshake that took longer than this measures something else than the way to the user.
 const LONGEST_RTT: Duration = Duration::from_secs(1);
 /// The window scale and window of a connection whose SYN was not captured.
@@ -106,8 +109,8 @@ struct LastWord {
 pub(crate) enum Rest {
     /// The user spoke anew behind the hole: a session can begin there.
     Following(Reassembly),
-    /// No new turn yet; this is the last acknowledgement seen.
-    Seeking(Option<SeqNum>),
+    /// No new turn yet.
+    Seeking(LastSeen),
 }
 
 pub(crate) struct Session {
@@ -211,9 +214,9 @@ impl Session {
         self.verdict.is_some() && self.connection.reset_due.is_none()
     }
 
-    /// The last acknowledgement of the user's words.
-    pub(crate) fn last_heard(&self) -> Option<SeqNum> {
-        self.last_word.ack
+    /// What was seen last of the user.
+    pub(crate) fn last_seen(&self) -> LastSeen {
+        LastSeen { heard: self.last_word.ack, next: self.reassembly.next(), is_listening: false }
     }
 
     /// The headers of a segment with which another session of this user begins at `seq`.
@@ -251,11 +254,13 @@ impl Session {
         cx: &mut Context<'_>,
     ) {
         if self.verdict.is_some() {
-            self.heard(segment.flags.ack().then_some(segment.ack));
+            self.overhear(segment);
             return cx.statistics.ignore(Ignored::NoSession);
         }
         self.active_at = cx.now;
-        self.observe_user(segment, captured_at);
+        if !segment.flags.rst() {
+            self.observe_user(segment, captured_at);
+        }
         if self.backlog.closing().is_some() {
             return cx.statistics.ignore(Ignored::Duplicate);
         }
@@ -314,12 +319,12 @@ impl Session {
         self.closing_verdict = Verdict::CaptureGap;
         self.backlog.push(ChunkKind::Reset, &[], cx.now, false, None);
         self.settle(cx);
-        Some(match rest.skip_hole(self.last_word.ack) {
+        Some(match rest.skip_hole() {
             Ok(()) => {
                 cx.statistics.bytes_never_captured += u64::from(rest.next().distance(next).unsigned_abs());
                 Rest::Following(rest)
             }
-            Err(heard) => Rest::Seeking(heard),
+            Err((next, heard)) => Rest::Seeking(LastSeen { heard, next, is_listening: false }),
         })
     }
 
@@ -418,6 +423,15 @@ impl Session {
         }
     }
 
+    /// The session is over, but where the user's next turn begins is still followed.
+    fn overhear(&mut self, segment: &Segment<'_>) {
+        self.heard(segment.flags.ack().then_some(segment.ack));
+        let end = segment.seq + segment.len();
+        if end > self.reassembly.next() {
+            self.reassembly = Reassembly::new(end);
+        }
+    }
+
     /// Nothing more is expected of the capture: what is held behind a hole is of no use.
     fn forget_capture(&mut self) {
         self.reassembly = Reassembly::new(self.reassembly.next());
@@ -441,7 +455,9 @@ impl Session {
     /// The user aborted the connection, before or after `segment`'s place in the stream.
     fn user_reset(&mut self, segment: &Segment<'_>, captured_at: Instant, cx: &mut Context<'_>) {
         let missing = segment.seq.distance(self.reassembly.next());
-        if missing.unsigned_abs() > 1 << 28 {
+        // Before the handshake is done only one number is right: another is of an older connection on this port.
+        let handshaking = self.isn.is_some() && self.last_word.ack.is_none();
+        if missing.unsigned_abs() > if handshaking { 0 } else { FARTHEST_RESET } {
             return cx.statistics.ignore(Ignored::OutOfWindow);
         }
         self.closing_verdict = Verdict::UserReset;

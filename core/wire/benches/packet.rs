@@ -16,10 +16,7 @@ const PAYLOAD_LENS: [usize; 3] = [0, 100, 1400];
 
 /// An ordinary data segment, as an established Linux connection sends them.
 fn segment() -> Segment<'static> {
-    let options = Options {
-        timestamps: Some(Timestamps { value: 1, echo: 2 }),
-        ..Options::default()
-    };
+    let options = Options { timestamps: Some(Timestamps { value: 1, echo: 2 }), ..Options::default() };
     Segment {
         source: Endpoint::new(SOURCE.into(), 40_000),
         destination: Endpoint::new(DESTINATION.into(), 80),
@@ -40,19 +37,10 @@ fn emit_ours(segment: &Segment<'_>, payload: &[u8], out: &mut [u8]) -> usize {
 fn emit_theirs(segment: &Segment<'_>, payload: &[u8], out: &mut Vec<u8>) {
     out.clear();
     PacketBuilder::ipv4(SOURCE, DESTINATION, segment.ttl)
-        .tcp(
-            segment.source.port,
-            segment.destination.port,
-            segment.seq.0,
-            segment.window,
-        )
+        .tcp(segment.source.port, segment.destination.port, segment.seq.0, segment.window)
         .ack(segment.ack.0)
         .psh()
-        .options(&[
-            TcpOptionElement::Noop,
-            TcpOptionElement::Noop,
-            TcpOptionElement::Timestamp(1, 2),
-        ])
+        .options(&[TcpOptionElement::Noop, TcpOptionElement::Noop, TcpOptionElement::Timestamp(1, 2)])
         .expect("the options fit")
         .write(out, payload)
         .expect("a vector takes everything");
@@ -71,13 +59,9 @@ fn parsing(criterion: &mut Criterion) {
             bencher
                 .iter(|| black_box(&parse_frame(LinkType::Ethernet, black_box(frame), frame.len())).is_ok());
         });
-        group.bench_with_input(
-            BenchmarkId::new("etherparse", payload_len),
-            &frame,
-            |bencher, frame| {
-                bencher.iter(|| black_box(&SlicedPacket::from_ethernet(black_box(frame))).is_ok());
-            },
-        );
+        group.bench_with_input(BenchmarkId::new("etherparse", payload_len), &frame, |bencher, frame| {
+            bencher.iter(|| black_box(&SlicedPacket::from_ethernet(black_box(frame))).is_ok());
+        });
     }
     group.finish();
 }
@@ -95,20 +79,12 @@ fn emitting(criterion: &mut Criterion) {
         // and the header checksum (10..12) that covers it.
         assert_eq!((&out[..4], &out[12..]), (&written[..4], &written[12..]));
         group.throughput(Throughput::Elements(1));
-        group.bench_with_input(
-            BenchmarkId::new("ours", payload_len),
-            &payload,
-            |bencher, payload| {
-                bencher.iter(|| emit_ours(black_box(&segment), black_box(payload), &mut out));
-            },
-        );
-        group.bench_with_input(
-            BenchmarkId::new("etherparse", payload_len),
-            &payload,
-            |bencher, payload| {
-                bencher.iter(|| emit_theirs(black_box(&segment), black_box(payload), &mut written));
-            },
-        );
+        group.bench_with_input(BenchmarkId::new("ours", payload_len), &payload, |bencher, payload| {
+            bencher.iter(|| emit_ours(black_box(&segment), black_box(payload), &mut out));
+        });
+        group.bench_with_input(BenchmarkId::new("etherparse", payload_len), &payload, |bencher, payload| {
+            bencher.iter(|| emit_theirs(black_box(&segment), black_box(payload), &mut written));
+        });
     }
     group.finish();
 }

@@ -30,13 +30,8 @@ impl Checksum {
             }
         }
         let (words, rest) = rest.as_chunks::<2>();
-        let words = words
-            .iter()
-            .map(|word| u64::from(u16::from_ne_bytes(*word)))
-            .sum::<u64>();
-        let odd = rest
-            .first()
-            .map_or(0, |byte| u64::from(u16::from_ne_bytes([*byte, 0])));
+        let words = words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum::<u64>();
+        let odd = rest.first().map_or(0, |byte| u64::from(u16::from_ne_bytes([*byte, 0])));
         self.0 += lanes.iter().sum::<u64>() + words + odd;
     }
 
@@ -67,17 +62,12 @@ mod tests {
     #[test]
     fn matches_the_example_of_rfc_1071() {
         // RFC 1071 §3: the sum of these is ddf2.
-        assert_eq!(
-            of(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]),
-            (!0xddf2_u16).to_be_bytes()
-        );
+        assert_eq!(of(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), (!0xddf2_u16).to_be_bytes());
     }
 
     #[test]
     fn a_buffer_with_its_checksum_sums_to_zero() {
-        let mut data = [
-            0x45, 0, 0, 0x54, 0x12, 0x34, 0x40, 0, 0x40, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
-        ];
+        let mut data = [0x45, 0, 0, 0x54, 0x12, 0x34, 0x40, 0, 0x40, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
         let sum = of(&data);
         data[10..12].copy_from_slice(&sum);
         assert_eq!(of(&data), [0, 0]);

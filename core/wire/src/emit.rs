@@ -30,11 +30,7 @@ pub enum EmitError {
 /// beside them is payload.
 #[must_use]
 pub fn header_len(segment: &Segment<'_>) -> usize {
-    let ip_header_len = if segment.source.addr.is_ipv4() {
-        IPV4_HEADER_LEN
-    } else {
-        IPV6_HEADER_LEN
-    };
+    let ip_header_len = if segment.source.addr.is_ipv4() { IPV4_HEADER_LEN } else { IPV6_HEADER_LEN };
     ip_header_len + TCP_HEADER_LEN + segment.options.len()
 }
 
@@ -164,12 +160,7 @@ mod tests {
 
     fn emit_zeros(segment: &Segment<'_>, payload_len: usize, buffer_len: usize) -> Result<usize, EmitError> {
         let payload = vec![0; payload_len];
-        emit(
-            segment,
-            Ipv4Identification(0),
-            [&payload, &[]],
-            &mut vec![0; buffer_len],
-        )
+        emit(segment, Ipv4Identification(0), [&payload, &[]], &mut vec![0; buffer_len])
     }
 
     #[test]
@@ -193,14 +184,8 @@ mod tests {
 
     #[test]
     fn mixed_families_are_refused() {
-        assert_eq!(
-            emit_zeros(&segment("192.0.2.1", "2001:db8::2"), 0, 100),
-            Err(EmitError::MixedFamilies)
-        );
-        assert_eq!(
-            emit_zeros(&segment("2001:db8::1", "192.0.2.2"), 0, 100),
-            Err(EmitError::MixedFamilies)
-        );
+        assert_eq!(emit_zeros(&segment("192.0.2.1", "2001:db8::2"), 0, 100), Err(EmitError::MixedFamilies));
+        assert_eq!(emit_zeros(&segment("2001:db8::1", "192.0.2.2"), 0, 100), Err(EmitError::MixedFamilies));
     }
 
     #[test]
@@ -214,23 +199,8 @@ mod tests {
 
     #[test]
     fn the_header_length_counts_the_options() {
-        let options = Options {
-            timestamps: Some(Timestamps::default()),
-            ..Options::default()
-        };
-        assert_eq!(
-            header_len(&Segment {
-                options,
-                ..segment("192.0.2.1", "192.0.2.2")
-            }),
-            52
-        );
-        assert_eq!(
-            header_len(&Segment {
-                options,
-                ..segment("2001:db8::1", "2001:db8::2")
-            }),
-            72
-        );
+        let options = Options { timestamps: Some(Timestamps::default()), ..Options::default() };
+        assert_eq!(header_len(&Segment { options, ..segment("192.0.2.1", "192.0.2.2") }), 52);
+        assert_eq!(header_len(&Segment { options, ..segment("2001:db8::1", "2001:db8::2") }), 72);
     }
 }

@@ -13,41 +13,26 @@ impl<'a> Layer<'a> {
     /// A layer of `wire_len` bytes; a `wire_len` that is less than what is at hand cannot be true and is
     /// raised.
     pub(crate) fn new(kept: &'a [u8], wire_len: usize) -> Self {
-        Self {
-            kept,
-            wire_len: wire_len.max(kept.len()),
-        }
+        Self { kept, wire_len: wire_len.max(kept.len()) }
     }
 
     /// The first `N` bytes as a header, and what follows it; `None` if they are not at hand.
     pub(crate) fn split<const N: usize>(self) -> Option<(&'a [u8; N], Self)> {
         let (header, kept) = self.kept.split_first_chunk()?;
-        Some((
-            header,
-            Self {
-                kept,
-                wire_len: self.wire_len - N,
-            },
-        ))
+        Some((header, Self { kept, wire_len: self.wire_len - N }))
     }
 
     /// What follows the first `header_len` bytes; `None` if they are not at hand.
     pub(crate) fn skip(self, header_len: usize) -> Option<Self> {
         let kept = self.kept.get(header_len..)?;
-        Some(Self {
-            kept,
-            wire_len: self.wire_len - header_len,
-        })
+        Some(Self { kept, wire_len: self.wire_len - header_len })
     }
 
     /// The layer without what lies behind its first `len` bytes: Ethernet padding and trailers. `len` comes
     /// from a header and is believed also when it is more than the frame had, as when a capture file lost the
     /// length on the wire.
     pub(crate) fn limit(self, len: usize) -> Self {
-        Self {
-            kept: self.kept.get(..len).unwrap_or(self.kept),
-            wire_len: len,
-        }
+        Self { kept: self.kept.get(..len).unwrap_or(self.kept), wire_len: len }
     }
 
     /// Whether the capture kept less than there was on the wire.

@@ -109,10 +109,7 @@ mod tests {
     #[test]
     fn any_stack_of_vlan_tags_is_skipped() {
         assert_eq!(ethernet(&[0x81, 0x00, 0, 7, 0x08, 0x00]), Ok(PACKET.to_vec()));
-        assert_eq!(
-            ethernet(&[0x88, 0xa8, 0, 7, 0x81, 0x00, 0, 8, 0x86, 0xdd]),
-            Ok(PACKET.to_vec())
-        );
+        assert_eq!(ethernet(&[0x88, 0xa8, 0, 7, 0x81, 0x00, 0, 8, 0x86, 0xdd]), Ok(PACKET.to_vec()));
         let mut four_tags = [0x91, 0x00, 0, 1].repeat(4);
         four_tags.extend([0x08, 0x00]);
         assert_eq!(ethernet(&four_tags), Ok(PACKET.to_vec()));
@@ -129,10 +126,7 @@ mod tests {
         v2[0..2].copy_from_slice(&[0x86, 0xdd]);
         assert_eq!(strip(LinkType::LinuxSll2, &v2), Ok(PACKET.to_vec()));
         v2[0..2].copy_from_slice(&[0x81, 0x00]);
-        assert_eq!(
-            strip(LinkType::LinuxSll2, &[&v2, &[0, 7, 8, 0][..]].concat()),
-            Ok(PACKET.to_vec())
-        );
+        assert_eq!(strip(LinkType::LinuxSll2, &[&v2, &[0, 7, 8, 0][..]].concat()), Ok(PACKET.to_vec()));
     }
 
     #[test]
@@ -153,11 +147,7 @@ mod tests {
             for len in 0..header_len {
                 let frame = vec![0; len];
                 let stripped = network_layer(link, Layer::new(&frame, len));
-                assert_eq!(
-                    stripped.err(),
-                    Some(DropReason::TruncatedHeader),
-                    "{link:?} of {len} bytes"
-                );
+                assert_eq!(stripped.err(), Some(DropReason::TruncatedHeader), "{link:?} of {len} bytes");
             }
         }
     }

@@ -147,11 +147,7 @@ impl Options {
             writer.put(mss.to_be_bytes())?;
         }
         // SACK-permitted takes the place of the two NOPs that align the timestamps.
-        let sack_permitted = if self.sack_permitted {
-            [SACK_PERMITTED, 2]
-        } else {
-            [NOP, NOP]
-        };
+        let sack_permitted = if self.sack_permitted { [SACK_PERMITTED, 2] } else { [NOP, NOP] };
         if let Some(timestamps) = self.timestamps {
             writer.put(sack_permitted)?;
             writer.put([TIMESTAMPS, 10])?;
@@ -192,10 +188,7 @@ fn parse_timestamps(body: &[u8]) -> Option<Timestamps> {
     let ([value, echo], []) = body.as_chunks::<4>() else {
         return None;
     };
-    Some(Timestamps {
-        value: u32::from_be_bytes(*value),
-        echo: u32::from_be_bytes(*echo),
-    })
+    Some(Timestamps { value: u32::from_be_bytes(*value), echo: u32::from_be_bytes(*echo) })
 }
 
 fn parse_sack(body: &[u8]) -> Option<SackBlocks> {
@@ -207,10 +200,7 @@ fn parse_sack(body: &[u8]) -> Option<SackBlocks> {
     };
     let mut sack = SackBlocks::default();
     for [left, right] in blocks {
-        sack.push(
-            SeqNum(u32::from_be_bytes(*left)),
-            SeqNum(u32::from_be_bytes(*right)),
-        );
+        sack.push(SeqNum(u32::from_be_bytes(*left)), SeqNum(u32::from_be_bytes(*right)));
     }
     Some(sack)
 }
@@ -219,10 +209,7 @@ fn parse_sack(body: &[u8]) -> Option<SackBlocks> {
 mod tests {
     use super::*;
 
-    const STAMPS: Timestamps = Timestamps {
-        value: 0x0102_0304,
-        echo: 0x0506_0708,
-    };
+    const STAMPS: Timestamps = Timestamps { value: 0x0102_0304, echo: 0x0506_0708 };
     const STAMP_BYTES: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
     fn written(options: &Options) -> Vec<u8> {
@@ -251,60 +238,32 @@ mod tests {
         let expected = [&[2, 4, 5, 180, 4, 2, 8, 10][..], &STAMP_BYTES, &[1, 3, 3, 7]].concat();
         assert_eq!(written(&syn), expected);
 
-        let without_timestamps = Options {
-            timestamps: None,
-            ..syn
-        };
-        assert_eq!(
-            written(&without_timestamps),
-            [2, 4, 5, 180, 1, 1, 4, 2, 1, 3, 3, 7]
-        );
+        let without_timestamps = Options { timestamps: None, ..syn };
+        assert_eq!(written(&without_timestamps), [2, 4, 5, 180, 1, 1, 4, 2, 1, 3, 3, 7]);
     }
 
     #[test]
     fn data_and_acknowledgements_are_aligned_by_nops() {
-        let data = Options {
-            timestamps: Some(STAMPS),
-            ..Options::default()
-        };
+        let data = Options { timestamps: Some(STAMPS), ..Options::default() };
         assert_eq!(written(&data), [&[1, 1, 8, 10][..], &STAMP_BYTES].concat());
-        let ack = Options {
-            sack: blocks(1),
-            ..Options::default()
-        };
+        let ack = Options { sack: blocks(1), ..Options::default() };
         assert_eq!(written(&ack), [1, 1, 5, 10, 0, 0, 0, 0, 0, 0, 0, 1]);
     }
 
     #[test]
     fn sack_blocks_that_do_not_fit_are_left_out() {
-        let alone = Options {
-            sack: blocks(4),
-            ..Options::default()
-        };
+        let alone = Options { sack: blocks(4), ..Options::default() };
         assert_eq!(alone.len(), 36);
         assert_eq!(Options::parse(&written(&alone)), alone);
 
-        let with_timestamps = Options {
-            timestamps: Some(STAMPS),
-            ..alone
-        };
+        let with_timestamps = Options { timestamps: Some(STAMPS), ..alone };
         assert_eq!(with_timestamps.len(), MAX_LEN);
-        let expected = Options {
-            sack: blocks(3),
-            ..with_timestamps
-        };
+        let expected = Options { sack: blocks(3), ..with_timestamps };
         assert_eq!(Options::parse(&written(&with_timestamps)), expected);
 
-        let everything = Options {
-            mss: Some(1),
-            window_scale: Some(2),
-            sack_permitted: true,
-            ..with_timestamps
-        };
-        let expected = Options {
-            sack: blocks(2),
-            ..everything
-        };
+        let everything =
+            Options { mss: Some(1), window_scale: Some(2), sack_permitted: true, ..with_timestamps };
+        let expected = Options { sack: blocks(2), ..everything };
         assert_eq!(everything.len(), MAX_LEN);
         assert_eq!(Options::parse(&written(&everything)), expected);
     }
@@ -319,13 +278,7 @@ mod tests {
         // An MD5 signature, multipath TCP, fast open.
         let md5 = [&[19, 18][..], &[0; 16]].concat();
         let bytes = [&md5[..], &[30, 4, 0, 0, 34, 2, 2, 4, 5, 180]].concat();
-        assert_eq!(
-            Options::parse(&bytes),
-            Options {
-                mss: Some(1460),
-                ..Options::default()
-            }
-        );
+        assert_eq!(Options::parse(&bytes), Options { mss: Some(1460), ..Options::default() });
     }
 
     #[test]
@@ -336,10 +289,7 @@ mod tests {
     #[test]
     fn a_malformed_option_ends_the_list_and_keeps_what_came_before() {
         let good = [2, 4, 5, 180];
-        let expected = Options {
-            mss: Some(1460),
-            ..Options::default()
-        };
+        let expected = Options { mss: Some(1460), ..Options::default() };
         let malformed: [&[u8]; 10] = [
             &[3],
             &[3, 0, 7],
@@ -361,16 +311,10 @@ mod tests {
 
     #[test]
     fn timestamps_are_found_wherever_they_stand() {
-        let expected = Options {
-            timestamps: Some(STAMPS),
-            ..Options::default()
-        };
-        for (before, after) in [
-            (&[1, 1][..], &[][..]),
-            (&[], &[1, 1]),
-            (&[1], &[0]),
-            (&[1, 1, 1, 1], &[0, 9]),
-        ] {
+        let expected = Options { timestamps: Some(STAMPS), ..Options::default() };
+        for (before, after) in
+            [(&[1, 1][..], &[][..]), (&[], &[1, 1]), (&[1], &[0]), (&[1, 1, 1, 1], &[0, 9])]
+        {
             let bytes = [before, &[8, 10], &STAMP_BYTES, after].concat();
             assert_eq!(Options::parse(&bytes), expected);
         }

@@ -36,13 +36,8 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of reports.
-    pub const ALL: [Self; 5] = [
-        Self::TruncatedHeader,
-        Self::NotIp,
-        Self::NotTcp,
-        Self::Fragment,
-        Self::Malformed,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::TruncatedHeader, Self::NotIp, Self::NotTcp, Self::Fragment, Self::Malformed];
 
     /// The name in reports: a lower-case phrase with underscores.
     #[must_use]
@@ -126,9 +121,7 @@ fn parse_ipv4(packet: Layer<'_>) -> Result<Segment<'_>, DropReason> {
 fn parse_ipv6(packet: Layer<'_>) -> Result<Segment<'_>, DropReason> {
     // Only its length can be wrong: the version was looked at.
     let header = Ipv6HeaderSlice::from_slice(packet.kept).map_err(|_| DropReason::TruncatedHeader)?;
-    let rest = packet
-        .skip(header.header_len())
-        .ok_or(DropReason::TruncatedHeader)?;
+    let rest = packet.skip(header.header_len()).ok_or(DropReason::TruncatedHeader)?;
     let rest = match usize::from(header.payload_length()) {
         // A jumbogram (RFC 2675 §3), with or without the hop-by-hop option that says so: Linux' BIG TCP.
         0 => rest,
@@ -176,12 +169,8 @@ fn parse_tcp<'a>(envelope: &Envelope, segment: Layer<'a>) -> Result<Segment<'a>,
         err::tcp::HeaderSliceError::Len(_) => too_short(segment),
         err::tcp::HeaderSliceError::Content(_) => DropReason::Malformed,
     })?;
-    let payload = segment
-        .skip(header.slice().len())
-        .ok_or_else(|| too_short(segment))?;
-    let payload_len = u32::try_from(payload.wire_len)
-        .ok()
-        .filter(|len| *len <= MAX_PAYLOAD_LEN);
+    let payload = segment.skip(header.slice().len()).ok_or_else(|| too_short(segment))?;
+    let payload_len = u32::try_from(payload.wire_len).ok().filter(|len| *len <= MAX_PAYLOAD_LEN);
     Ok(Segment {
         source: Endpoint::new(envelope.source, header.source_port()),
         destination: Endpoint::new(envelope.destination, header.destination_port()),
@@ -200,11 +189,7 @@ fn parse_tcp<'a>(envelope: &Envelope, segment: Layer<'a>) -> Result<Segment<'a>,
 /// Why a header behind the IP header does not fit: the capture cut it off, or the IP length leaves too little
 /// room for it.
 fn too_short(layer: Layer<'_>) -> DropReason {
-    if layer.is_cut() {
-        DropReason::TruncatedHeader
-    } else {
-        DropReason::Malformed
-    }
+    if layer.is_cut() { DropReason::TruncatedHeader } else { DropReason::Malformed }
 }
 
 #[cfg(test)]

@@ -68,17 +68,9 @@ impl BitOr for Flags {
 
 impl fmt::Display for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(Flags, &str); 5] = [
-            (Flags::SYN, "S"),
-            (Flags::FIN, "F"),
-            (Flags::RST, "R"),
-            (Flags::PSH, "P"),
-            (Flags::ACK, "."),
-        ];
-        NAMES
-            .iter()
-            .filter(|(flag, _)| self.contains(*flag))
-            .try_for_each(|(_, name)| f.write_str(name))
+        const NAMES: [(Flags, &str); 5] =
+            [(Flags::SYN, "S"), (Flags::FIN, "F"), (Flags::RST, "R"), (Flags::PSH, "P"), (Flags::ACK, ".")];
+        NAMES.iter().filter(|(flag, _)| self.contains(*flag)).try_for_each(|(_, name)| f.write_str(name))
     }
 }
 

@@ -72,9 +72,6 @@ mod tests {
     #[test]
     fn since_measures_microseconds() {
         let start = Instant::from_micros(1_000);
-        assert_eq!(
-            (start + Duration::from_millis(3)).since(start),
-            Duration::from_micros(3_000)
-        );
+        assert_eq!((start + Duration::from_millis(3)).since(start), Duration::from_micros(3_000));
     }
 }

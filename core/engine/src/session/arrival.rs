@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use tcpcopy_wire::Segment;
+use tcpcopy_wire::{Instant, Segment};
 
 use super::connection::{AckDue, State};
 use super::{Context, Session};
@@ -18,6 +18,8 @@ const DELAYED_ACK: Duration = Duration::from_millis(40);
 const LONGEST_DELAY: Duration = Duration::from_millis(400);
 /// How long an orderly closed connection answers repeated FINs.
 const TIME_WAIT: Duration = Duration::from_secs(2);
+/// A SYN is repeated this soon after the target was told to forget an older connection.
+const HURRIED_SYN: Duration = Duration::from_millis(10);
 /// Duplicate acknowledgements that mean a loss (RFC 5681 §3.2).
 const DUPLICATE_THRESHOLD: u32 = 3;
 
@@ -50,11 +52,19 @@ impl Session {
         if is_handshake && !acceptable {
             // The target still holds an older connection of this end (RFC 9293 §3.5.1): clear it, ask again.
             self.connection.reset_due = Some((segment.ack, None));
-            self.connection.syn_due = true;
+            self.hurry_syn(cx.now);
             return;
         }
         if segment.flags.syn() && acceptable {
             self.establish(segment, cx);
+        }
+    }
+
+    /// The next SYN need not wait for its whole time-out, as it has hardly been lost; once per connection, so that
+    /// a target that answers each SYN like this is not asked without pause.
+    fn hurry_syn(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.connection.is_hurried, true) {
+            self.connection.retransmit_at = Some(now + HURRIED_SYN);
         }
     }
 

@@ -93,6 +93,8 @@ pub(crate) struct Connection {
     pub(crate) congestion: Congestion,
     pub(crate) ack_due: AckDue,
     pub(crate) syn_due: bool,
+    /// The SYN was once repeated before its time.
+    pub(crate) is_hurried: bool,
     pub(crate) probe_due: bool,
     /// A reset to send, with its sequence number, and its acknowledgement if it carries one.
     pub(crate) reset_due: Option<(SeqNum, Option<SeqNum>)>,
@@ -139,6 +141,7 @@ impl Connection {
             congestion: Congestion::new(mss),
             ack_due: AckDue::Never,
             syn_due: false,
+            is_hurried: false,
             probe_due: false,
             reset_due: None,
             retransmit_at: None,

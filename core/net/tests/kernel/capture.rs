@@ -74,6 +74,18 @@ fn loopback_shows_each_packet_once() {
 }
 
 #[test]
+fn the_largest_packet_there_is_arrives_whole() {
+    namespace::run("capture::the_largest_packet_there_is_arrives_whole", || {
+        sh("ip link set lo up");
+        let mut capture = LiveCapture::open(&options("lo", "tcp dst port 80")).unwrap();
+        let packet = tcp(CLIENT_V4, "127.0.0.1", 80, 1, &[5; 65_535 - 40]);
+        send(&mut RawIpSink::open().unwrap(), &packet).unwrap();
+        let captured = read(&mut capture, 1);
+        assert!(captured.len() == 1 && captured[0][ETHERNET_HEADER..] == packet);
+    });
+}
+
+#[test]
 fn what_the_machine_sends_is_seen_only_when_asked_for() {
     namespace::run("capture::what_the_machine_sends_is_seen_only_when_asked_for", || {
         veth::lay();

@@ -129,19 +129,11 @@ fn a_snapped_packet_without_any_payload_keeps_its_length() {
 #[test]
 fn extension_headers_are_skipped() {
     let options = [1, 4, 0, 0, 0, 0];
-    let hop_then_destination = [
-        &[DESTINATION, 0],
-        &options[..],
-        &[TCP, 1],
-        &options,
-        &[1, 6, 0, 0, 0, 0, 0, 0],
-    ]
-    .concat();
+    let hop_then_destination =
+        [&[DESTINATION, 0], &options[..], &[TCP, 1], &options, &[1, 6, 0, 0, 0, 0, 0, 0]].concat();
     assert_eq!(parse(&extended(HOP_BY_HOP, &hop_then_destination)), Ok(v6()));
 
-    let routing = [
-        TCP, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-    ];
+    let routing = [TCP, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     assert_eq!(parse(&extended(ROUTING, &routing)), Ok(v6()));
 }
 
@@ -173,10 +165,7 @@ fn other_protocols_are_not_tcp() {
     let mut icmp = packet(&v6());
     icmp[6] = 58;
     assert_eq!(parse(&icmp), Err(DropReason::NotTcp));
-    assert_eq!(
-        parse(&extended(DESTINATION, &[59, 0, 1, 4, 0, 0, 0, 0])),
-        Err(DropReason::NotTcp)
-    );
+    assert_eq!(parse(&extended(DESTINATION, &[59, 0, 1, 4, 0, 0, 0, 0])), Err(DropReason::NotTcp));
 }
 
 #[test]
@@ -214,24 +203,13 @@ fn lengths_that_contradict_each_other_are_malformed() {
     let wire_len = kept + 2_048;
     let claimed = u16::try_from(wire_len - V6_HEADER).unwrap();
     extension_too_long[4..6].copy_from_slice(&claimed.to_be_bytes());
-    assert_eq!(
-        parse_ip(&extension_too_long, wire_len),
-        Err(DropReason::TruncatedHeader)
-    );
+    assert_eq!(parse_ip(&extension_too_long, wire_len), Err(DropReason::TruncatedHeader));
 }
 
 #[test]
 fn urgent_and_ecn_bits_are_kept() {
-    let ecn = Segment {
-        flags: Flags(0xff),
-        tos: 0b1010_1001,
-        ..v4()
-    };
+    let ecn = Segment { flags: Flags(0xff), tos: 0b1010_1001, ..v4() };
     assert_eq!(parse(&packet(&ecn)), Ok(ecn));
-    let ecn = Segment {
-        flags: Flags(0xff),
-        tos: 0b1010_1001,
-        ..v6()
-    };
+    let ecn = Segment { flags: Flags(0xff), tos: 0b1010_1001, ..v6() };
     assert_eq!(parse(&packet(&ecn)), Ok(ecn));
 }

@@ -16,11 +16,7 @@ struct Facts {
 }
 
 const fn facts(file: &'static str, segments: u32, payload: u32) -> Facts {
-    Facts {
-        file,
-        segments,
-        payload,
-    }
+    Facts { file, segments, payload }
 }
 
 const CAPTURES: [Facts; 19] = [
@@ -54,26 +50,14 @@ fn traces() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    assert!(
-        env::var_os("CI").is_none(),
-        "{} is missing, and CI is set",
-        folder.display()
-    );
-    eprintln!(
-        "SKIPPED: {} is missing, no real capture was read",
-        folder.display()
-    );
+    assert!(env::var_os("CI").is_none(), "{} is missing, and CI is set", folder.display());
+    eprintln!("SKIPPED: {} is missing, no real capture was read", folder.display());
     None
 }
 
 fn frames(file: &Path) -> Vec<Frame> {
     let mut capture = pcap::Capture::from_file(file).expect("the capture opens");
-    assert_eq!(
-        capture.get_datalink(),
-        pcap::Linktype::ETHERNET,
-        "{}",
-        file.display()
-    );
+    assert_eq!(capture.get_datalink(), pcap::Linktype::ETHERNET, "{}", file.display());
     let mut frames = Vec::new();
     loop {
         match capture.next_packet() {
@@ -91,12 +75,7 @@ fn parse((bytes, wire_len): &Frame) -> Result<Segment<'_>, DropReason> {
 #[test]
 fn every_capture_reads_as_tcpdump_reads_it() {
     let Some(traces) = traces() else { return };
-    for Facts {
-        file,
-        segments,
-        payload,
-    } in CAPTURES
-    {
+    for Facts { file, segments, payload } in CAPTURES {
         let frames = frames(&traces.join(file));
         let parsed: Vec<_> = frames.iter().filter_map(|frame| parse(frame).ok()).collect();
         assert_eq!(parsed.len(), segments as usize, "segments of {file}");
@@ -135,11 +114,7 @@ fn a_conversation_in_atomic_fragments_is_read() {
             Err(reason) => *dropped.entry(reason).or_default() += 1,
         }
     }
-    assert!(
-        requests.starts_with(b"GET /bad.html"),
-        "{}",
-        requests.escape_ascii()
-    );
+    assert!(requests.starts_with(b"GET /bad.html"), "{}", requests.escape_ascii());
     // The neighbour discovery that came before.
     assert_eq!(dropped, BTreeMap::from([(DropReason::NotTcp, 2)]));
 }
@@ -154,18 +129,12 @@ fn a_handshake_reads_with_its_options() {
     assert!(syn.flags.syn() && !syn.flags.ack());
     assert_eq!(syn.len(), 1);
     assert_eq!(syn.window, 65_535);
-    assert_eq!(
-        (syn.options.mss, syn.options.window_scale),
-        (Some(1_460), Some(4))
-    );
+    assert_eq!((syn.options.mss, syn.options.window_scale), (Some(1_460), Some(4)));
     assert!(syn.options.sack_permitted);
     let response = parse(&frames[1]).unwrap();
     assert!(response.flags.syn() && response.flags.ack());
     assert_eq!(response.ack, syn.seq + 1);
-    assert_eq!(
-        response.options.timestamps.unwrap().echo,
-        syn.options.timestamps.unwrap().value
-    );
+    assert_eq!(response.options.timestamps.unwrap().echo, syn.options.timestamps.unwrap().value);
 }
 
 #[test]
@@ -177,13 +146,7 @@ fn a_snapshot_length_cuts_the_payload_and_nothing_else() {
         let (bytes, wire_len) = frame;
         let snapped = parse_frame(LinkType::Ethernet, &bytes[..bytes.len().min(96)], *wire_len).unwrap();
         assert!(snapped.payload.len() <= 42 && whole.payload.starts_with(snapped.payload));
-        assert_eq!(
-            Segment {
-                payload: whole.payload,
-                ..snapped
-            },
-            whole
-        );
+        assert_eq!(Segment { payload: whole.payload, ..snapped }, whole);
     }
 }
 
@@ -192,12 +155,7 @@ fn every_captured_segment_survives_rewriting_and_cutting() {
     let Some(traces) = traces() else { return };
     for Facts { file, .. } in CAPTURES {
         for (bytes, wire_len) in frames(&traces.join(file)) {
-            for kept in [
-                bytes.len(),
-                bytes.len() / 2,
-                bytes.len().min(54),
-                bytes.len().min(33),
-            ] {
+            for kept in [bytes.len(), bytes.len() / 2, bytes.len().min(54), bytes.len().min(33)] {
                 let missing = u16::try_from(wire_len - kept).unwrap();
                 inspect(&[&[0], &missing.to_be_bytes()[..], &bytes[..kept]].concat());
             }

@@ -54,12 +54,6 @@ proptest! {
 #[test]
 fn the_fuzz_corpus_does_no_harm() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus/parse_frame");
-    let inputs = fs::read_dir(&corpus)
-        .unwrap()
-        .map(|entry| fs::read(entry.unwrap().path()).unwrap());
-    assert!(
-        inputs.map(|input| inspect(&input)).count() > 0,
-        "no corpus in {}",
-        corpus.display()
-    );
+    let inputs = fs::read_dir(&corpus).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    assert!(inputs.map(|input| inspect(&input)).count() > 0, "no corpus in {}", corpus.display());
 }

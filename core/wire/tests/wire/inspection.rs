@@ -40,32 +40,13 @@ fn assert_survives_rewriting(segment: &Segment<'_>) {
     let mut packet = vec![0; header_len(segment) + segment.payload.len()];
     let identification = Ipv4Identification(0);
     let Ok(len) = emit(segment, identification, [segment.payload, &[]], &mut packet) else {
-        assert!(
-            packet.len() > usize::from(u16::MAX),
-            "only its size can keep a segment from being written"
-        );
+        assert!(packet.len() > usize::from(u16::MAX), "only its size can keep a segment from being written");
         return;
     };
     let again = parse_ip(&packet, len).expect("our own packet can be read");
-    assert!(
-        segment
-            .options
-            .sack
-            .as_slice()
-            .starts_with(again.options.sack.as_slice())
-    );
-    let options = Options {
-        sack: again.options.sack,
-        ..segment.options
-    };
+    assert!(segment.options.sack.as_slice().starts_with(again.options.sack.as_slice()));
+    let options = Options { sack: again.options.sack, ..segment.options };
     let payload_len = again.payload_len;
     assert!(again.is_whole());
-    assert_eq!(
-        again,
-        Segment {
-            options,
-            payload_len,
-            ..*segment
-        }
-    );
+    assert_eq!(again, Segment { options, payload_len, ..*segment });
 }

@@ -44,32 +44,19 @@ fn options() -> impl Strategy<Value = Options> {
     let timestamps =
         any::<Option<(u32, u32)>>().prop_map(|stamps| stamps.map(|(value, echo)| Timestamps { value, echo }));
     let sack = prop::collection::vec(any::<(u32, u32)>(), 0..=4);
-    (
-        any::<Option<u16>>(),
-        any::<Option<u8>>(),
-        any::<bool>(),
-        timestamps,
-        sack,
-    )
-        .prop_map(|(mss, window_scale, sack_permitted, timestamps, edges)| {
-            let others = Options {
-                mss,
-                window_scale,
-                sack_permitted,
-                timestamps,
-                sack: SackBlocks::default(),
-            };
+    (any::<Option<u16>>(), any::<Option<u8>>(), any::<bool>(), timestamps, sack).prop_map(
+        |(mss, window_scale, sack_permitted, timestamps, edges)| {
+            let others =
+                Options { mss, window_scale, sack_permitted, timestamps, sack: SackBlocks::default() };
             let mut options = others;
             // Twenty bytes of fixed header leave forty for options; four and eight are SACK's own.
-            let used = header_len(&Segment {
-                options: others,
-                ..Segment::default()
-            }) - 60;
+            let used = header_len(&Segment { options: others, ..Segment::default() }) - 60;
             for (left, right) in edges.into_iter().take((40_usize - used).saturating_sub(4) / 8) {
                 options.sack.push(SeqNum(left), SeqNum(right));
             }
             options
-        })
+        },
+    )
 }
 
 /// The packet of `segment` with `payload` cut in two at `cut`.

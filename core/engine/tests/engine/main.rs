@@ -1,0 +1,16 @@
+//! The engine as its users see it: captured segments and responses in, packets out, in virtual time.
+
+mod accounting;
+mod capture;
+mod closing;
+mod handshake;
+mod limits;
+mod properties;
+mod reconnect;
+mod recovery;
+mod retransmission;
+mod sampling;
+mod script;
+mod sources;
+mod turns;
+mod windows;
