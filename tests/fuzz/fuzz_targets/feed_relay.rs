@@ -22,20 +22,14 @@ fn connect(relay: &mut Relay, peer: PeerId, flow: Flow) {
     let mut subscriber = Subscriber::new(peer.0, NOW);
     relay.handle_connected(peer, NOW);
     subscriber.handle_connected(NOW);
-    subscriber.register(Registration::Add {
-        id: FlowId(1),
-        flow,
-        depth: 10,
-    });
+    subscriber.register(Registration::Add { id: FlowId(1), flow, depth: 10 });
     for _ in 0..2 {
         let bytes = subscriber.poll_transmit().to_vec();
         subscriber.consume(bytes.len());
         relay.handle_bytes(peer, NOW, &bytes).expect("a tcpcopy of ours");
         let bytes = relay.poll_transmit(peer).to_vec();
         relay.consume(peer, bytes.len());
-        subscriber
-            .handle_bytes(NOW, &bytes, |_| ())
-            .expect("an intercept of ours");
+        subscriber.handle_bytes(NOW, &bytes, |_| ()).expect("an intercept of ours");
     }
 }
 
@@ -50,25 +44,12 @@ fuzz_target!(|input: &[u8]| {
     };
     let mut relay = Relay::new(options, NOW);
     // An address that the other peer would have to guess to take the flow over.
-    let client = Endpoint::new(
-        Ipv6Addr::from(0x2001_0db8_93c1_77aa_5b0e_4d2f_8816_e3d9_u128).into(),
-        4001,
-    );
-    let server = Endpoint::new(
-        Ipv6Addr::from(0x2001_0db8_1d5c_09f3_c6a7_b214_7e60_358b_u128).into(),
-        80,
-    );
+    let client = Endpoint::new(Ipv6Addr::from(0x2001_0db8_93c1_77aa_5b0e_4d2f_8816_e3d9_u128).into(), 4001);
+    let server = Endpoint::new(Ipv6Addr::from(0x2001_0db8_1d5c_09f3_c6a7_b214_7e60_358b_u128).into(), 80);
     let flow = Flow { client, server };
     connect(&mut relay, GOOD, flow);
     if greeted % 2 == 1 {
-        connect(
-            &mut relay,
-            BAD,
-            Flow {
-                client,
-                server: Endpoint { port: 81, ..server },
-            },
-        );
+        connect(&mut relay, BAD, Flow { client, server: Endpoint { port: 81, ..server } });
     } else {
         relay.handle_connected(BAD, NOW);
     }
@@ -77,17 +58,9 @@ fuzz_target!(|input: &[u8]| {
         let refused = relay.handle_bytes(BAD, NOW, piece).is_err();
         let heard_again = refused && relay.handle_bytes(BAD, NOW, piece).is_err();
         assert!(!heard_again, "a refused peer is not heard again");
-        let segment = Segment {
-            source: flow.server,
-            destination: flow.client,
-            ..Segment::default()
-        };
+        let segment = Segment { source: flow.server, destination: flow.client, ..Segment::default() };
         assert_eq!(relay.handle_response(NOW, &segment), Routed::Delivered);
     }
-    assert!(
-        relay
-            .peers()
-            .all(|peer| peer.flows <= MAX_FLOWS && peer.pending <= BUFFER_BYTES)
-    );
+    assert!(relay.peers().all(|peer| peer.flows <= MAX_FLOWS && peer.pending <= BUFFER_BYTES));
     relay.handle_disconnected(BAD, NOW);
 });

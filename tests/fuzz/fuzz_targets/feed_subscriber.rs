@@ -17,12 +17,8 @@ fn subscriber(greeted: bool) -> Subscriber {
     if greeted {
         let mut relay = Relay::new(RelayOptions::default(), NOW);
         relay.handle_connected(PeerId(1), NOW);
-        relay
-            .handle_bytes(PeerId(1), NOW, subscriber.poll_transmit())
-            .expect("our own hello");
-        subscriber
-            .handle_bytes(NOW, relay.poll_transmit(PeerId(1)), |_| ())
-            .expect("our own hello");
+        relay.handle_bytes(PeerId(1), NOW, subscriber.poll_transmit()).expect("our own hello");
+        subscriber.handle_bytes(NOW, relay.poll_transmit(PeerId(1)), |_| ()).expect("our own hello");
     }
     subscriber
 }

@@ -1,0 +1,59 @@
+# The commands of this repository. Each works on a fresh Debian with Rust, as root and as an ordinary user.
+
+CARGO ?= cargo
+SEEDS ?= 10000
+SCENARIO ?=
+NAMES ?=
+
+# Where cargo puts what it builds; honours CARGO_TARGET_DIR and the cargo configuration.
+TARGET = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+LAB = $(TARGET)/release/lab
+
+.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim release deps
+
+help:
+	@echo 'make demo [SCENARIO=name]  watch real traffic being replayed, in hosts of its own (make scenarios lists them)'
+	@echo 'make test                  format, lints, every test, documentation'
+	@echo 'make fidelity [NAMES=...]  which part of the requests reaches the target, scenario by scenario'
+	@echo 'make bench                 processor time and memory per 1000 requests, at rising rates'
+	@echo 'make sim [SEEDS=10000]     the simulated world, many seeds'
+	@echo 'make scenarios             the scenarios that demo and fidelity know'
+	@echo 'make lint | doc | deps     parts of the above'
+
+demo: release
+	@$(LAB) demo $(SCENARIO)
+
+scenarios: release
+	@$(LAB) list
+
+fidelity: release
+	@$(LAB) fidelity $(NAMES)
+
+bench: release
+	@$(LAB) bench
+
+check-lab: release
+	@$(LAB) check
+
+release: deps
+	@$(CARGO) build --release --quiet -p tcpcopy -p intercept -p tcpcopy-lab
+
+test: lint unit doc
+
+lint: deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+# The end-to-end tests run the binaries, which `cargo test` alone would not all build.
+unit: deps
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace
+
+doc: deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+sim: deps
+	SIM_SEEDS=$(SEEDS) $(CARGO) test --release -p tcpcopy-sim
+
+deps:
+	@tests/lab/install-deps

@@ -1,0 +1,207 @@
+//! The `lab` command: the demo, the scenarios, the fidelity table, the benchmark.
+
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use serde::de::DeserializeOwned;
+use tcpcopy_lab::fidelity::Selection;
+use tcpcopy_lab::scenario::peers::Peers;
+use tcpcopy_lab::scenario::run as play;
+use tcpcopy_lab::scenario::table;
+use tcpcopy_lab::terminal::fraction;
+use tcpcopy_lab::traffic::{run_server, run_users};
+use tcpcopy_lab::world::private::{self, Entered};
+use tcpcopy_lab::world::wire;
+use tcpcopy_lab::{bench, check, demo, fidelity};
+
+/// Hosts in network namespaces, tagged traffic between them, and exact accounting of what the target received.
+///
+/// Works as root and as an ordinary user; never touches the machine's own network.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play a scenario on the terminal and show, side by side, what users did and what the target received
+    Demo {
+        /// The scenario (see `lab list`)
+        #[arg(default_value = table::DEMO)]
+        scenario: String,
+        /// With the C tools (from C_TCPCOPY_BIN and C_INTERCEPT_BIN) instead of ours
+        #[arg(long)]
+        c: bool,
+    },
+    /// List the scenarios
+    List,
+    /// Play scenarios and say what came of each
+    Run {
+        /// Their names (see `lab list`)
+        #[arg(required = true)]
+        scenarios: Vec<String>,
+        /// Keep logs, plans and records in this directory
+        #[arg(long, value_name = "DIR")]
+        keep_logs: Option<PathBuf>,
+        /// One line of JSON for each
+        #[arg(long)]
+        json: bool,
+        /// With the C tools (from C_TCPCOPY_BIN and C_INTERCEPT_BIN) instead of ours
+        #[arg(long)]
+        c: bool,
+    },
+    /// Play all scenarios and print what part of the requests reached the target; fails when a scenario does
+    Fidelity {
+        /// Only these
+        scenarios: Vec<String>,
+        /// Only a selection that takes a few minutes
+        #[arg(long, conflicts_with = "scenarios")]
+        quick: bool,
+        /// Keep logs, plans and records in this directory
+        #[arg(long, value_name = "DIR")]
+        keep_logs: Option<PathBuf>,
+        /// With the C tools (from C_TCPCOPY_BIN and C_INTERCEPT_BIN) instead of ours
+        #[arg(long)]
+        c: bool,
+    },
+    /// Measure processor time, memory and losses at rising rates
+    Bench,
+    /// Measure whether the hosts and impaired hops do what they say
+    Check,
+    /// (started by the lab) Make requests as a plan says
+    #[command(hide = true)]
+    Users {
+        /// The plan, as JSON
+        plan: PathBuf,
+        /// Where the record goes
+        #[arg(long)]
+        record: PathBuf,
+    },
+    /// (started by the lab) Answer requests as a plan says, until standard input ends
+    #[command(hide = true)]
+    Serve {
+        /// The plan, as JSON
+        plan: PathBuf,
+        /// Where the record goes
+        #[arg(long)]
+        record: PathBuf,
+    },
+    /// (started by the lab) Forward frames over an impaired hop
+    #[command(hide = true)]
+    Wire {
+        /// The plan, as JSON
+        plan: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match dispatch(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Demo { scenario, c } => inside(|| demo::run(&scenario, &peers(c)?)),
+        Command::List => list(),
+        Command::Run { scenarios, keep_logs, json, c } => {
+            let keep = absolute(keep_logs)?;
+            inside(|| run(&scenarios, keep.as_deref(), json, &peers(c)?))
+        }
+        Command::Fidelity { scenarios, quick, keep_logs, c } => {
+            let selection = match (quick, scenarios.is_empty()) {
+                (true, _) => Selection::Quick,
+                (false, true) => Selection::All,
+                (false, false) => Selection::Named(scenarios),
+            };
+            let keep = absolute(keep_logs)?;
+            inside(|| fidelity::run(&selection, &peers(c)?, keep.as_deref()))
+        }
+        Command::Bench => inside(|| bench::run().map(|()| true)),
+        Command::Check => inside(|| check::run().map(|()| true)),
+        Command::Users { plan, record } => users(&plan, &record),
+        Command::Serve { plan, record } => serve(&plan, &record),
+        Command::Wire { plan } => wire::run(&read_plan(&plan)?).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Does `work` in the private namespaces; it says whether all went well.
+fn inside(work: impl FnOnce() -> Result<bool>) -> Result<ExitCode> {
+    match private::enter()? {
+        Entered::Inside => work().map(|well| if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Entered::Done(code) => Ok(code),
+    }
+}
+
+fn peers(c: bool) -> Result<Peers> {
+    if !c {
+        return Peers::ours();
+    }
+    Peers::c()?.context("set C_TCPCOPY_BIN and C_INTERCEPT_BIN to say where the C tools are")
+}
+
+/// A directory as the lab finds it from everywhere.
+fn absolute(path: Option<PathBuf>) -> Result<Option<PathBuf>> {
+    path.map(|path| std::path::absolute(&path).with_context(|| format!("{} is no path", path.display())))
+        .transpose()
+}
+
+fn list() -> Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    for scenario in table::all() {
+        let quick = if scenario.quick { "quick" } else { "" };
+        let must = fraction(scenario.must);
+        writeln!(out, "{:<24}{:>6}  {quick:<6}{}", scenario.name, must, scenario.about)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run(names: &[String], keep: Option<&Path>, json: bool, peers: &Peers) -> Result<bool> {
+    if !json {
+        return fidelity::run(&Selection::Named(names.to_vec()), peers, keep);
+    }
+    let mut passed = true;
+    for name in names {
+        let Some(scenario) = table::find(name) else {
+            bail!("there is no scenario {name:?}; `lab list` shows them all");
+        };
+        let outcome = play::run(&scenario, peers, keep, &mut |_| {})?;
+        passed &= outcome.passed();
+        println!("{}", serde_json::to_string(&outcome)?);
+    }
+    Ok(passed)
+}
+
+fn users(plan: &Path, record: &Path) -> Result<ExitCode> {
+    let done = run_users(read_plan(plan)?, |progress| {
+        // Whoever started this reads it or does not.
+        let line = serde_json::to_string(&progress).unwrap_or_default();
+        writeln!(io::stdout().lock(), "{line}").ok();
+    })?;
+    done.write_to(record).with_context(|| format!("cannot write {}", record.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(plan: &Path, record: &Path) -> Result<ExitCode> {
+    let ready = || println!("ready");
+    let done = run_server(read_plan(plan)?, ready, io::stdin())?;
+    done.write_to(record).with_context(|| format!("cannot write {}", record.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_plan<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read the plan {}", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is no plan", path.display()))
+}

@@ -1,0 +1,67 @@
+//! When is a replay over? When nothing has moved on the target host for long enough that nothing more will.
+
+use std::time::{Duration, Instant};
+
+use crate::scenario::{Scenario, Server};
+use crate::traffic::AnswerDelay;
+use crate::world::host::Host;
+use crate::world::procfs::SocketState;
+
+/// Silence after which a replay without faults is over.
+const QUIET: Duration = Duration::from_secs(1);
+/// The same where retransmission time-outs may have backed off a few times (RFC 6298: 1, 2, 4 … s).
+const QUIET_AFTER_FAULTS: Duration = Duration::from_secs(5);
+/// Silence that is enough once the target has no connection left and nothing was lost on the way.
+const QUIET_WITHOUT_CONNECTIONS: Duration = Duration::from_millis(300);
+
+/// Watches the target host until the replay is over.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    began: Instant,
+    ports: Vec<u16>,
+    quiet: Duration,
+    quiet_without_connections: Duration,
+    at_most: Duration,
+    segments: u64,
+    last_moved: Instant,
+}
+
+impl Drain {
+    pub(crate) fn new(scenario: &Scenario, now: Instant) -> Self {
+        let faults = scenario.impairments.copy.is_some()
+            || scenario.impairments.response.is_some()
+            || scenario.impairments.feed.is_some()
+            || !scenario.events.is_empty();
+        let thinking = match &scenario.target {
+            Server::Tagged(plan) => match plan.delay {
+                AnswerDelay::Fixed { ms } | AnswerDelay::Wanted { extra_ms: ms } => Duration::from_millis(ms),
+            },
+            Server::Nginx => Duration::ZERO,
+        };
+        let quiet = thinking + if faults { QUIET_AFTER_FAULTS } else { QUIET };
+        Self {
+            began: now,
+            ports: scenario.mappings.iter().map(|mapping| mapping.target.port()).collect(),
+            quiet,
+            quiet_without_connections: if faults { quiet } else { QUIET_WITHOUT_CONNECTIONS },
+            at_most: scenario.drain,
+            segments: 0,
+            last_moved: now,
+        }
+    }
+
+    /// Whether the replay is over, to be asked every few ten milliseconds; also true when its time is.
+    pub(crate) fn is_over(&mut self, target: &Host, now: Instant) -> bool {
+        let segments = target.segments();
+        if segments != self.segments {
+            self.segments = segments;
+            self.last_moved = now;
+        }
+        let silence = now - self.last_moved;
+        if silence >= self.quiet || now - self.began >= self.at_most {
+            return true;
+        }
+        silence >= self.quiet_without_connections
+            && self.ports.iter().all(|&port| target.sockets(port, SocketState::Established) == 0)
+    }
+}

@@ -1,0 +1,179 @@
+//! The programs under test: which binaries, and how they are started. Ours and the C tools take the same command
+//! lines, so every scenario can be played with either.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::scenario::{Scenario, Tcpcopy};
+use crate::world::host::Host;
+use crate::world::plan::ASSISTANT;
+use crate::world::process::{Launch, Process};
+use crate::world::procfs::SocketState;
+
+/// Where intercept listens when nothing else is said.
+const FEED_PORT: u16 = 36_524;
+/// How long the programs may take to get ready.
+const READY: Duration = Duration::from_secs(10);
+/// What our programs log when they capture and are connected.
+const READY_WORD: &str = "ready";
+
+/// Whose programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Make {
+    Ours,
+    C,
+}
+
+/// A pair of programs.
+#[derive(Debug, Clone)]
+pub struct Peers {
+    make: Make,
+    tcpcopy: PathBuf,
+    intercept: PathBuf,
+}
+
+impl Peers {
+    /// Our own: from `TCPCOPY_BIN` and `INTERCEPT_BIN`, else beside this binary.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn ours() -> Result<Self> {
+        let beside = |name: &str| -> Result<PathBuf> {
+            let exe = env::current_exe().context("the lab's own path is not known")?;
+            let mut directory = exe.parent().context("the lab lies in no directory")?;
+            // A test binary lies in deps/, one below the programs.
+            if directory.ends_with("deps") {
+                directory = directory.parent().unwrap_or(directory);
+            }
+            Ok(directory.join(name))
+        };
+        let find = |variable: &str, name: &str| -> Result<PathBuf> {
+            let path = env::var_os(variable).map_or_else(|| beside(name), |path| Ok(PathBuf::from(path)))?;
+            if !path.is_file() {
+                bail!(
+                    "{name} is not at {}: build it (cargo build --workspace --bins) or set {variable}",
+                    path.display()
+                );
+            }
+            Ok(path)
+        };
+        let tcpcopy = find("TCPCOPY_BIN", "tcpcopy")?;
+        Ok(Self { make: Make::Ours, tcpcopy, intercept: find("INTERCEPT_BIN", "intercept")? })
+    }
+
+    /// The C tools, when `C_TCPCOPY_BIN` and `C_INTERCEPT_BIN` say where they are.
+    ///
+    /// # Errors
+    /// When only one is named or a file is missing.
+    pub fn c() -> Result<Option<Self>> {
+        let [tcpcopy, intercept] = ["C_TCPCOPY_BIN", "C_INTERCEPT_BIN"].map(env::var_os);
+        let (Some(tcpcopy), Some(intercept)) = (&tcpcopy, &intercept) else {
+            if tcpcopy.is_some() || intercept.is_some() {
+                bail!("to run the C tools, set both C_TCPCOPY_BIN and C_INTERCEPT_BIN");
+            }
+            return Ok(None);
+        };
+        let peers = Self { make: Make::C, tcpcopy: tcpcopy.into(), intercept: intercept.into() };
+        for path in [&peers.tcpcopy, &peers.intercept] {
+            if !path.is_file() {
+                bail!("there is no C tool at {}", path.display());
+            }
+        }
+        Ok(Some(peers))
+    }
+
+    /// What tables call them.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self.make {
+            Make::Ours => "ours",
+            Make::C => "C",
+        }
+    }
+
+    /// Whether they write a report.
+    #[must_use]
+    pub fn reports(&self) -> bool {
+        self.make == Make::Ours
+    }
+
+    /// The essential command line of a tcpcopy process, as a person would type it.
+    #[must_use]
+    pub fn tcpcopy_command(&self, scenario: &Scenario, index: usize) -> String {
+        self.bare_tcpcopy(scenario, index).command_line()
+    }
+
+    /// The essential command line of intercept, as a person would type it.
+    #[must_use]
+    pub fn intercept_command(&self, scenario: &Scenario) -> String {
+        self.bare_intercept(scenario, 1).command_line()
+    }
+
+    /// The command of one of the scenario's tcpcopy processes. Its report, if any, goes to `report`.
+    #[must_use]
+    pub fn tcpcopy(&self, scenario: &Scenario, index: usize, logs: &Path, report: &Path) -> Launch {
+        let log = logs.join(format!("tcpcopy-{index}.log"));
+        let launch = self.bare_tcpcopy(scenario, index).arg("-l").arg(&log).logs_to(log);
+        match self.make {
+            Make::Ours => launch.arg("--report").arg(report),
+            // Without -L the C tcpcopy ends when its intercept does.
+            Make::C => launch.arg("-L"),
+        }
+    }
+
+    /// The command of intercept; `generation` tells restarts apart in the logs.
+    #[must_use]
+    pub fn intercept(&self, scenario: &Scenario, generation: usize, logs: &Path) -> Launch {
+        let log = logs.join(format!("intercept-{generation}.log"));
+        self.bare_intercept(scenario, generation).arg("-l").arg(&log).logs_to(log)
+    }
+
+    fn bare_tcpcopy(&self, scenario: &Scenario, index: usize) -> Launch {
+        let Tcpcopy { mappings, options } = &scenario.tcpcopies[index];
+        let mine = |index: &usize| mappings.is_empty() || mappings.contains(index);
+        let all = scenario.mappings.iter().enumerate();
+        let mappings: Vec<String> =
+            all.filter(|(index, _)| mine(index)).map(|(_, mapping)| mapping.argument()).collect();
+        Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy)
+            .args(["-x", &mappings.join(","), "-s", &ASSISTANT.to_string()])
+            .args(*options)
+    }
+
+    fn bare_intercept(&self, scenario: &Scenario, generation: usize) -> Launch {
+        let ports: Vec<String> =
+            scenario.mappings.iter().map(|mapping| format!("src port {}", mapping.target.port())).collect();
+        let filter = match ports.as_slice() {
+            [port] => format!("tcp and {port}"),
+            ports => format!("tcp and ({})", ports.join(" or ")),
+        };
+        Launch::new(&format!("intercept-{generation}"), &self.intercept)
+            .args(["-i", "response", "-F", &filter])
+            .args(scenario.intercept)
+    }
+
+    /// Waits until intercept listens on its host.
+    ///
+    /// # Errors
+    /// When it does not, or ends.
+    pub fn await_intercept(&self, intercept: &Process, host: &Host) -> Result<()> {
+        if self.make == Make::Ours {
+            intercept.wait_for_word(READY_WORD, READY)?;
+        }
+        intercept.wait_until("listen", READY, || host.sockets(FEED_PORT, SocketState::Listen) > 0)
+    }
+
+    /// Waits until tcpcopy captures and is connected to intercept. The C tcpcopy does not say when it captures; it
+    /// does when it connects.
+    ///
+    /// # Errors
+    /// When it does not, or ends.
+    pub fn await_tcpcopy(&self, tcpcopy: &Process, host: &Host) -> Result<()> {
+        if self.make == Make::Ours {
+            tcpcopy.wait_for_word(READY_WORD, READY)?;
+        }
+        tcpcopy.wait_until("reach intercept", READY, || host.sockets(FEED_PORT, SocketState::Established) > 0)
+    }
+}

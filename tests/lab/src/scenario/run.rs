@@ -1,0 +1,202 @@
+//! Plays one scenario: hosts up, servers, intercept, tcpcopy, users, events, drain, ends, account.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::scenario::accounting::Seen;
+use crate::scenario::drain::Drain;
+use crate::scenario::outcome::{
+    Outcome, complaints_about, complaints_about_ends, summarize_server, summarize_users,
+};
+use crate::scenario::peers::Peers;
+use crate::scenario::stage::Stage;
+use crate::scenario::{Action, Scenario, accounting};
+use crate::traffic::{RequestId, ServerRecord, Tally, UsersProgress, UsersRecord, compare_if};
+use crate::world::host::HostName;
+use crate::world::procfs::Usage;
+use crate::world::{World, private};
+
+/// How often the stage is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often whoever watches is told.
+const TELL: Duration = Duration::from_millis(250);
+
+/// What whoever watches is told.
+#[derive(Debug, Clone)]
+pub enum Moment {
+    /// Hosts and programs are ready, after this long.
+    Ready(Duration),
+    /// The users are at work.
+    AtWork {
+        /// Since they began.
+        elapsed: Duration,
+        /// How far they are; `None` in their first second.
+        users: Option<UsersProgress>,
+        /// What tcpcopy and intercept have used so far.
+        usage: [Usage; 2],
+    },
+    /// An event happened.
+    Happened {
+        /// Since the users began.
+        elapsed: Duration,
+        /// What.
+        action: Action,
+    },
+    /// The users are done, the replay goes on, for so long already.
+    Draining(Duration),
+    /// The replay is over; records are being compared.
+    Comparing,
+}
+
+/// Plays a scenario in a world of its own. Only possible inside [`private::enter`]'s namespaces.
+///
+/// # Errors
+/// When the scenario could not be played. That it was played and did not pass is no error: see
+/// [`Outcome::complaints`].
+pub fn run(
+    scenario: &Scenario,
+    peers: &Peers,
+    keep: Option<&Path>,
+    tell: &mut dyn FnMut(&Moment),
+) -> Result<Outcome> {
+    let began = Instant::now();
+    let scratch = private::scratch(keep, &format!("{}-{}", scenario.name, peers.label()))?;
+    let world = World::up(&scenario.impairments, &scratch)?;
+    let mut stage = Stage::new(scenario, peers, world);
+    stage.set()?;
+    let bring_up = began.elapsed();
+    tell(&Moment::Ready(bring_up));
+
+    let admitted = Instant::now();
+    stage.admit_users()?;
+    play(&mut stage, scenario, admitted, tell)?;
+    let at_work = admitted.elapsed();
+    let drain = drain(&mut stage, scenario, tell);
+    tell(&Moment::Comparing);
+
+    let [tcpcopy, intercept] = stage.usage();
+    let ends = stage.end_peers()?;
+    stage.online.stop()?;
+    stage.target.stop()?;
+    let account = Account::take(&mut stage, scenario)?;
+    let users = summarize_users(&account.users);
+    let mut complaints = complaints_about(scenario, &account.tally, &users);
+    let reports = stage.reports()?;
+    if peers.reports() {
+        complaints.extend(complaints_about_ends(&ends));
+    }
+    complaints.extend(accounting::complaints(&reports, account.seen(stage.capturing_since)));
+    let sent_at = account.sent_at();
+    let outcome = Outcome {
+        scenario: scenario.name.to_owned(),
+        peers: peers.label().to_owned(),
+        must: scenario.must,
+        users,
+        online: summarize_server(&account.online, &sent_at),
+        target: summarize_server(&account.target, &sent_at),
+        tally: account.tally,
+        tcpcopy,
+        intercept,
+        reports,
+        wires: stage.world.finish_wires()?,
+        complaints,
+        bring_up,
+        at_work,
+        drain,
+    };
+    let path = scratch.join("outcome.json");
+    fs::write(&path, serde_json::to_vec_pretty(&outcome)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(outcome)
+}
+
+/// From the users' first step until they have gone home, with all events.
+fn play(
+    stage: &mut Stage<'_>,
+    scenario: &Scenario,
+    began: Instant,
+    tell: &mut dyn FnMut(&Moment),
+) -> Result<()> {
+    let mut events = scenario.events.iter().peekable();
+    let mut told = Duration::ZERO;
+    while !stage.users_are_done()? || events.peek().is_some() {
+        let elapsed = began.elapsed();
+        if let Some(event) = events.next_if(|event| event.at <= elapsed) {
+            stage.act(event.action).with_context(|| format!("the event \"{}\" failed", event.action))?;
+            tell(&Moment::Happened { elapsed: began.elapsed(), action: event.action });
+        }
+        if elapsed >= told + TELL {
+            told = elapsed;
+            let usage = stage.usage();
+            tell(&Moment::AtWork { elapsed, users: stage.progress(), usage });
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
+/// Waits until the replay is over; returns how long that took.
+fn drain(stage: &mut Stage<'_>, scenario: &Scenario, tell: &mut dyn FnMut(&Moment)) -> Duration {
+    let began = Instant::now();
+    let mut drain = Drain::new(scenario, began);
+    let mut told = Duration::ZERO;
+    while !drain.is_over(stage.world.host(HostName::Target), Instant::now()) {
+        if began.elapsed() >= told + TELL {
+            told = began.elapsed();
+            tell(&Moment::Draining(told));
+        }
+        thread::sleep(LOOK * 2);
+    }
+    began.elapsed()
+}
+
+/// The records of a run and their comparison.
+struct Account {
+    users: Vec<UsersRecord>,
+    online: Vec<ServerRecord>,
+    target: Vec<ServerRecord>,
+    tally: Tally,
+}
+
+impl Account {
+    fn take(stage: &mut Stage<'_>, scenario: &Scenario) -> Result<Self> {
+        let users = stage.users_records()?;
+        let online = stage.online.records()?;
+        let target = stage.target.records()?;
+        let happened = &stage.happened;
+        let tally = compare_if(&users, &target, |request, connection| {
+            scenario.counts(connection.opened_at, request.sent_at, happened)
+        });
+        Ok(Self { users, online, target, tally })
+    }
+
+    fn sent_at(&self) -> HashMap<RequestId, u64> {
+        let requests = self.users.iter().flat_map(|record| &record.requests);
+        requests.map(|request| (request.id, request.sent_at)).collect()
+    }
+
+    /// What became of the bytes of requests begun since tcpcopy was ready.
+    fn seen(&self, since: u64) -> Seen {
+        let ids = |records: &[ServerRecord]| -> HashSet<RequestId> {
+            records.iter().flat_map(|record| &record.arrivals).map(|arrival| arrival.id).collect()
+        };
+        let (online, target) = (ids(&self.online), ids(&self.target));
+        let mut seen = Seen::default();
+        for request in self.users.iter().flat_map(|record| &record.requests) {
+            if request.sent_at < since {
+                continue;
+            }
+            if target.contains(&request.id) {
+                seen.arrived += request.bytes;
+            } else if online.contains(&request.id) {
+                seen.missing += request.bytes;
+            }
+        }
+        seen
+    }
+}

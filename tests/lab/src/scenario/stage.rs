@@ -1,0 +1,245 @@
+//! The processes of a scenario while it is played, and what events do to them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::scenario::outcome::PeerEnd;
+use crate::scenario::peers::Peers;
+use crate::scenario::servers::Servers;
+use crate::scenario::{Action, Scenario, Who};
+use crate::traffic::{Shard, UsersPlan, UsersProgress, UsersRecord, monotonic_us};
+use crate::world::World;
+use crate::world::host::HostName;
+use crate::world::process::{Launch, Process};
+use crate::world::procfs::Usage;
+
+/// How long a program may take to end when it is told to.
+const GOODBYE: Duration = Duration::from_secs(30);
+/// How long the users may take to write their record when they are done.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// Everything that runs while a scenario is played.
+#[derive(Debug)]
+pub(crate) struct Stage<'s> {
+    scenario: &'s Scenario,
+    peers: &'s Peers,
+    pub(crate) world: World,
+    pub(crate) online: Servers,
+    pub(crate) target: Servers,
+    intercept: Option<Process>,
+    intercepts_started: usize,
+    /// What instances of intercept that are gone have used.
+    intercept_before: Usage,
+    tcpcopies: Vec<Process>,
+    users: Vec<(Process, PathBuf)>,
+    /// When each event so far was over, on the clock of the records.
+    pub(crate) happened: Vec<u64>,
+    /// When the tcpcopy processes were ready, on the same clock.
+    pub(crate) capturing_since: u64,
+}
+
+impl<'s> Stage<'s> {
+    pub(crate) fn new(scenario: &'s Scenario, peers: &'s Peers, world: World) -> Self {
+        let listen =
+            |pick: fn(&super::Mapping) -> std::net::SocketAddr| scenario.mappings.iter().map(pick).collect();
+        let count = scenario.processes;
+        let online = Servers::new(HostName::Online, scenario.online.clone(), listen(|m| m.online), count);
+        let target = Servers::new(HostName::Target, scenario.target.clone(), listen(|m| m.target), count);
+        Self {
+            scenario,
+            peers,
+            world,
+            online,
+            target,
+            intercept: None,
+            intercepts_started: 0,
+            intercept_before: Usage::default(),
+            tcpcopies: Vec::new(),
+            users: Vec::new(),
+            happened: Vec::new(),
+            capturing_since: 0,
+        }
+    }
+
+    /// Starts everything that is not down at first, each before what needs it.
+    pub(crate) fn set(&mut self) -> Result<()> {
+        self.online.start(&self.world)?;
+        for who in [Who::Target, Who::Intercept, Who::Tcpcopy] {
+            if !self.scenario.is_down_at_first(who) {
+                self.start(who)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, who: Who) -> Result<()> {
+        match who {
+            Who::Target => self.target.start(&self.world),
+            Who::Intercept => self.start_intercept(),
+            Who::Tcpcopy => self.start_tcpcopies(),
+        }
+    }
+
+    fn start_intercept(&mut self) -> Result<()> {
+        self.intercepts_started += 1;
+        let launch = self.peers.intercept(self.scenario, self.intercepts_started, self.world.scratch());
+        let host = self.world.host(HostName::Assistant);
+        let intercept = Process::start(host, launch, self.world.scratch())?;
+        self.peers.await_intercept(&intercept, host)?;
+        self.intercept = Some(intercept);
+        Ok(())
+    }
+
+    fn start_tcpcopies(&mut self) -> Result<()> {
+        let host = self.world.host(HostName::Online);
+        for index in 0..self.scenario.tcpcopies.len() {
+            let launch =
+                self.peers.tcpcopy(self.scenario, index, self.world.scratch(), &self.report_path(index));
+            let tcpcopy = Process::start(host, launch, self.world.scratch())?;
+            self.peers.await_tcpcopy(&tcpcopy, host)?;
+            self.tcpcopies.push(tcpcopy);
+        }
+        self.capturing_since = monotonic_us();
+        Ok(())
+    }
+
+    fn report_path(&self, index: usize) -> PathBuf {
+        self.world.scratch().join(format!("report-{index}.json"))
+    }
+
+    /// Starts the users.
+    pub(crate) fn admit_users(&mut self) -> Result<()> {
+        let targets: Vec<_> = self.scenario.mappings.iter().map(|mapping| mapping.online).collect();
+        for (number, plan) in self.scenario.users.iter().enumerate() {
+            for index in 0..self.scenario.processes {
+                let name = format!("users-{number}-{index}");
+                let shard = Shard { index, count: self.scenario.processes };
+                let plan = UsersPlan { targets: targets.clone(), shard, ..plan.clone() };
+                let started = start_users(&self.world, &name, &plan)?;
+                self.users.push(started);
+            }
+        }
+        Ok(())
+    }
+
+    /// How far the users are, all together; `None` in their first second.
+    pub(crate) fn progress(&self) -> Option<UsersProgress> {
+        let latest = self.users.iter().filter_map(|(process, _)| latest_progress(&process.stdout().ok()?));
+        latest.reduce(|sum, one| UsersProgress {
+            elapsed_ms: sum.elapsed_ms.max(one.elapsed_ms),
+            begun: sum.begun + one.begun,
+            answered: sum.answered + one.answered,
+            failed: sum.failed + one.failed,
+            failed_connections: sum.failed_connections + one.failed_connections,
+            open: sum.open + one.open,
+            latency: if sum.latency.count >= one.latency.count { sum.latency } else { one.latency },
+        })
+    }
+
+    /// Whether all users have gone home.
+    pub(crate) fn users_are_done(&mut self) -> Result<bool> {
+        let mut done = true;
+        for (process, _) in &mut self.users {
+            done &= process.ended()?.is_some();
+        }
+        Ok(done)
+    }
+
+    /// What the users did, after they are done.
+    pub(crate) fn users_records(&mut self) -> Result<Vec<UsersRecord>> {
+        let mut records = Vec::new();
+        for (process, path) in &mut self.users {
+            let status = process.finish(LAST_WORDS)?;
+            let record = UsersRecord::read_from(path);
+            records.push(
+                record.with_context(|| format!("users ended with {status}: {}", process.last_words()))?,
+            );
+        }
+        Ok(records)
+    }
+
+    /// Makes an event happen.
+    pub(crate) fn act(&mut self, action: Action) -> Result<()> {
+        match action {
+            Action::Start(who) => self.start(who)?,
+            Action::Kill(who) => self.kill(who)?,
+            Action::Stop(who) => self.signal(who, Signal::SIGSTOP)?,
+            Action::Continue(who) => self.signal(who, Signal::SIGCONT)?,
+            Action::Cut(hop) => self.world.set_hop(hop, false)?,
+            Action::Open(hop) => self.world.set_hop(hop, true)?,
+        }
+        self.happened.push(monotonic_us());
+        Ok(())
+    }
+
+    fn kill(&mut self, who: Who) -> Result<()> {
+        match who {
+            Who::Target => self.target.stop()?,
+            Who::Tcpcopy => self.tcpcopies.clear(),
+            Who::Intercept => {
+                if let Some(mut intercept) = self.intercept.take() {
+                    intercept.kill()?;
+                    self.intercept_before = self.intercept_before.followed_by(intercept.usage());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn signal(&self, who: Who, signal: Signal) -> Result<()> {
+        match who {
+            Who::Target => self.target.signal(signal),
+            Who::Tcpcopy => self.tcpcopies.iter().try_for_each(|process| process.signal(signal)),
+            Who::Intercept => self.intercept.iter().try_for_each(|process| process.signal(signal)),
+        }
+    }
+
+    /// What tcpcopy and intercept have used so far.
+    pub(crate) fn usage(&mut self) -> [Usage; 2] {
+        let tcpcopy = self.tcpcopies.iter_mut().map(Process::usage).fold(Usage::default(), Usage::plus);
+        let intercept = self.intercept.as_mut().map(Process::usage).unwrap_or_default();
+        [tcpcopy, self.intercept_before.followed_by(intercept)]
+    }
+
+    /// Ends tcpcopy, then intercept; returns how each ended.
+    pub(crate) fn end_peers(&mut self) -> Result<Vec<PeerEnd>> {
+        let mut ends = Vec::new();
+        for process in self.tcpcopies.iter_mut().chain(&mut self.intercept) {
+            let too_early = process.ended()?.is_some();
+            let status = process.terminate(GOODBYE)?;
+            ends.push(PeerEnd { name: process.name().to_owned(), status, too_early });
+        }
+        Ok(ends)
+    }
+
+    /// The reports tcpcopy wrote at its end.
+    pub(crate) fn reports(&self) -> Result<Vec<Value>> {
+        if !self.peers.reports() {
+            return Ok(Vec::new());
+        }
+        (0..self.tcpcopies.len()).map(|index| read_report(&self.report_path(index))).collect()
+    }
+}
+
+fn start_users(world: &World, name: &str, plan: &UsersPlan) -> Result<(Process, PathBuf)> {
+    let path = world.scratch().join(format!("{name}.json"));
+    fs::write(&path, serde_json::to_vec(plan)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    let record = world.scratch().join(format!("{name}.record"));
+    let launch = Launch::own_binary(name)?.arg("users").arg(&path).arg("--record").arg(&record);
+    Ok((Process::start(world.host(HostName::Client), launch, world.scratch())?, record))
+}
+
+fn latest_progress(output: &str) -> Option<UsersProgress> {
+    output.lines().rev().find_map(|line| serde_json::from_str(line).ok())
+}
+
+fn read_report(path: &Path) -> Result<Value> {
+    let bytes = fs::read(path).with_context(|| format!("tcpcopy wrote no report to {}", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("tcpcopy's report {} is no JSON", path.display()))
+}

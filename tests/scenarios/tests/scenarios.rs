@@ -1,0 +1,50 @@
+//! One test per scenario, so that the runner's summary names what failed. They take turns by themselves.
+
+#![forbid(unsafe_code)]
+
+use tcpcopy_scenarios::assert_passes;
+
+macro_rules! scenarios {
+    ($($test:ident: $scenario:literal),* $(,)?) => {
+        $(#[test] fn $test() { assert_passes($scenario); })*
+    };
+}
+
+scenarios! {
+    short_connections_arrive: "short-500",
+    keepalive_connections_arrive: "keepalive-1k",
+    pipelined_requests_arrive: "pipelined-10",
+    requests_in_many_writes_arrive: "split-writes",
+    uploads_arrive: "post-64k",
+    an_upload_of_16_mib_arrives: "post-16m",
+    loss_on_the_way_to_the_target_is_repaired: "loss-1-short",
+    heavy_loss_both_ways_is_repaired: "both-loss-5",
+    uploads_survive_loss_both_ways: "both-loss-1-post",
+    responses_lost_on_the_way_back_are_no_matter: "response-loss-5",
+    rough_users_are_understood: "users-rough",
+    a_thousand_connections_at_once_arrive: "concurrent-1k",
+    a_slower_target_gets_everything: "slow-target-200ms",
+    larger_answers_of_the_target_are_waited_for: "responses-grow",
+    smaller_answers_of_the_target_suffice: "responses-shrink",
+    a_tiny_receive_window_is_respected: "tiny-window",
+    one_source_address_serves_clashing_ports: "one-address",
+    ports_used_again_at_once_are_told_apart: "port-reuse",
+    a_target_that_closes_is_asked_again: "target-closes",
+    a_target_that_resets_is_asked_again: "target-resets-10th",
+    a_target_that_resets_everything_ends_in_verdicts: "target-resets-all",
+    half_closed_connections_are_replayed: "half-close",
+    reset_endings_are_replayed: "reset-endings",
+    a_killed_intercept_loses_no_session: "intercept-killed",
+    a_stopped_intercept_loses_nothing: "intercept-paused",
+    a_stopped_tcpcopy_loses_nothing: "tcpcopy-paused",
+    an_unreachable_target_is_waited_for: "target-unreachable",
+    a_restarted_target_goes_on: "target-restarted",
+    a_target_that_appears_late_gets_everything: "target-late",
+    connections_are_joined_in_their_middle: "mid-stream",
+    a_server_that_speaks_first_is_heard: "greeting",
+    ipv6_works_all_the_way: "ipv6",
+    nginx_serves_online_and_target: "nginx",
+    many_mappings_share_one_process: "many-mappings",
+    two_tcpcopies_share_one_intercept: "two-tcpcopies",
+    the_demo_passes: "demo",
+}

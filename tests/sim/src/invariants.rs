@@ -1,0 +1,115 @@
+//! What must hold when a world has ended.
+
+use tcpcopy_engine::{Engine, Verdict};
+
+use crate::Violation;
+use crate::ledger::Ledger;
+use crate::outcome::Outcome;
+use crate::scenario::Scenario;
+
+pub(crate) fn check_end(
+    scenario: &Scenario,
+    ledger: &Ledger,
+    engine: &Engine,
+    outcome: &Outcome,
+) -> Result<(), Violation> {
+    nothing_is_left(engine)?;
+    sums_agree(outcome)?;
+    let ended_early = Verdict::ALL.iter().zip(&outcome.statistics.ended).any(|(verdict, ended)| {
+        ended.sessions > 0 && !matches!(verdict, Verdict::Complete | Verdict::UserReset | Verdict::Idle)
+    });
+    if scenario.captures_everything() && !ended_early {
+        everything_captured_was_taken(scenario, ledger, outcome)?;
+        if scenario.target_cooperates() {
+            every_request_arrived_once(ledger)?;
+        }
+    }
+    losses_are_explained(outcome)
+}
+
+fn nothing_is_left(engine: &Engine) -> Result<(), Violation> {
+    let pending = engine.pending();
+    if pending.memory != 0 || pending.turns != 0 || pending.bytes != 0 {
+        return Err(Violation(format!("all sessions have ended, but {pending:?}")));
+    }
+    Ok(())
+}
+
+/// Captured is what the target took and what was lost; and the target took what it heard.
+fn sums_agree(outcome: &Outcome) -> Result<(), Violation> {
+    let statistics = &outcome.statistics;
+    let taken = statistics.bytes_captured.checked_sub(statistics.bytes_lost());
+    if taken.is_none_or(|taken| taken > outcome.bytes_replayed) {
+        return Err(Violation(format!(
+            "of {} bytes {} are lost by verdict, yet the target heard only {}",
+            statistics.bytes_captured,
+            statistics.bytes_lost(),
+            outcome.bytes_replayed
+        )));
+    }
+    if outcome.repetitions > statistics.turns_repeated {
+        return Err(Violation(format!(
+            "{} turns were said again, {} by the engine's account",
+            outcome.repetitions, statistics.turns_repeated
+        )));
+    }
+    Ok(())
+}
+
+/// Nothing was left out of the sessions without a verdict.
+fn everything_captured_was_taken(
+    scenario: &Scenario,
+    ledger: &Ledger,
+    outcome: &Outcome,
+) -> Result<(), Violation> {
+    let statistics = &outcome.statistics;
+    let bytes: u64 = ledger.streams.iter().map(|stream| stream.given.prefix() as u64).sum();
+    if bytes != statistics.bytes_captured {
+        return Err(Violation(format!(
+            "users said {bytes} bytes in order, the sessions took {}",
+            statistics.bytes_captured
+        )));
+    }
+    let begun = |stream: &crate::ledger::Stream| {
+        let said = stream.given.prefix();
+        stream.requests.iter().filter(|request| request.opens_turn && request.bytes.start < said).count()
+            as u64
+    };
+    let turns: u64 = ledger.streams.iter().map(begun).sum();
+    if !scenario.blurs_turns() && turns != statistics.turns_captured {
+        return Err(Violation(format!(
+            "users spoke {turns} times, the engine saw {}",
+            statistics.turns_captured
+        )));
+    }
+    Ok(())
+}
+
+fn every_request_arrived_once(ledger: &Ledger) -> Result<(), Violation> {
+    let arrivals = ledger.arrivals();
+    for (index, stream) in ledger.streams.iter().enumerate() {
+        for request in stream.requests.iter().filter(|request| request.bytes.end <= stream.given.prefix()) {
+            let times = arrivals.get(&request.tag).copied().unwrap_or(0);
+            if times != 1 {
+                return Err(Violation(format!(
+                    "request {} at {:?} of stream {index} arrived {times} times",
+                    request.tag, request.bytes
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A request that did not arrive has left a trace in the engine's account.
+fn losses_are_explained(outcome: &Outcome) -> Result<(), Violation> {
+    let statistics = &outcome.statistics;
+    let traces = statistics.turns_lost()
+        + statistics.bytes_before_first_turn
+        + statistics.bytes_never_captured
+        + statistics.ignored.iter().sum::<u64>();
+    if outcome.missing() > 0 && traces == 0 {
+        return Err(Violation(format!("{} requests are missing without a trace", outcome.missing())));
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! The model: what every user said, what of it was captured, and what of it the target heard.
+//!
+//! It knows neither engine nor feed; it compares bytes.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use tcpcopy_wire::{Endpoint, Segment, SeqNum};
+
+use crate::Violation;
+use crate::coverage::Coverage;
+use crate::protocol::{self, HEADER, Kind};
+use crate::script::{Play, Request};
+use crate::server::Heard;
+use crate::user::Begun;
+
+/// What one user said on one connection.
+pub(crate) struct Stream {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) requests: Vec<Request>,
+    isn: Option<SeqNum>,
+    /// What was handed to tcpcopy whole.
+    pub(crate) given: Coverage,
+    /// The first bytes given, whether or not they are the first ones said.
+    first_given: Option<usize>,
+    pub(crate) syn_given: bool,
+    /// What the target has heard of it on any connection.
+    pub(crate) received: Coverage,
+}
+
+/// What the target heard on one connection.
+struct Hearing {
+    client: Endpoint,
+    /// Heard before it is known what of.
+    head: Vec<u8>,
+    /// Which stream, from where to where.
+    place: Option<(usize, Range<usize>)>,
+}
+
+pub(crate) struct Ledger {
+    pub(crate) streams: Vec<Stream>,
+    /// The first stream of each user.
+    first_stream: Vec<usize>,
+    /// Streams that began with each client end, latest last.
+    by_client: HashMap<Endpoint, Vec<usize>>,
+    /// Stream and start of each request, by tag.
+    by_tag: HashMap<u32, (usize, usize)>,
+    hearings: Vec<Hearing>,
+    blurs_turns: bool,
+}
+
+impl Ledger {
+    pub(crate) fn new(play: &Play, blurs_turns: bool) -> Self {
+        let mut ledger = Self {
+            streams: Vec::new(),
+            first_stream: Vec::new(),
+            by_client: HashMap::new(),
+            by_tag: HashMap::new(),
+            hearings: Vec::new(),
+            blurs_turns,
+        };
+        for scripts in &play.users {
+            ledger.first_stream.push(ledger.streams.len());
+            for script in scripts {
+                let stream = ledger.streams.len();
+                ledger
+                    .by_tag
+                    .extend(script.requests.iter().map(|said| (said.tag, (stream, said.bytes.start))));
+                ledger.streams.push(Stream {
+                    bytes: script.stream.clone(),
+                    requests: script.requests.clone(),
+                    isn: None,
+                    given: Coverage::default(),
+                    first_given: None,
+                    syn_given: false,
+                    received: Coverage::default(),
+                });
+            }
+        }
+        ledger
+    }
+
+    /// A user begins a connection.
+    pub(crate) fn begin(&mut self, user: usize, begun: Begun) {
+        let stream = self.first_stream[user] + begun.script;
+        self.by_client.entry(begun.client).or_default().push(stream);
+    }
+
+    /// A packet of a user has reached the capture point; `given`: tcpcopy gets all of it.
+    pub(crate) fn observe(&mut self, segment: &Segment<'_>, given: bool) -> Result<(), Violation> {
+        let streams = self.by_client.get(&segment.source).map(Vec::as_slice).unwrap_or_default();
+        for &index in streams.iter().rev() {
+            let stream = &mut self.streams[index];
+            if segment.flags.syn() {
+                if *stream.isn.get_or_insert(segment.seq) == segment.seq {
+                    stream.syn_given |= given;
+                    return Ok(());
+                }
+                continue;
+            }
+            let Some(isn) = stream.isn else { continue };
+            let Ok(start) = usize::try_from(segment.seq.distance(isn + 1)) else { continue };
+            let bytes = start..start + segment.payload.len();
+            if stream.bytes.get(bytes.clone()) != Some(segment.payload) {
+                continue;
+            }
+            if given && !bytes.is_empty() {
+                stream.first_given.get_or_insert(start);
+                stream.given.insert(bytes);
+            }
+            return Ok(());
+        }
+        // A reset after the stream's end, or before the connection was known to exist.
+        if segment.payload.is_empty() {
+            return Ok(());
+        }
+        Err(Violation(format!("{} said something that is in no script", segment.source)))
+    }
+
+    /// The target has heard something.
+    pub(crate) fn hear(&mut self, heard: Heard) -> Result<(), Violation> {
+        while self.hearings.len() <= heard.connection {
+            self.hearings.push(Hearing { client: heard.client, head: Vec::new(), place: None });
+        }
+        let Heard { connection, client, mut bytes } = heard;
+        let hearing = &mut self.hearings[connection];
+        if hearing.place.is_none() {
+            hearing.head.extend_from_slice(&bytes);
+            if hearing.head.len() < HEADER {
+                return Ok(());
+            }
+            bytes = std::mem::take(&mut hearing.head);
+            let (stream, start) = self.locate(&bytes).map_err(|reason| {
+                Violation(format!("target connection {connection} from {client}: {reason}"))
+            })?;
+            self.hearings[connection].place = Some((stream, start..start));
+        }
+        let hearing = &mut self.hearings[connection];
+        let Some((index, place)) = &mut hearing.place else { return Ok(()) };
+        let stream = &mut self.streams[*index];
+        let new = place.end..place.end + bytes.len();
+        if stream.bytes.get(new.clone()) != Some(&bytes) {
+            return Err(Violation(format!(
+                "target connection {connection} from {client}: bytes {new:?} of stream {index} are not what the \
+                 user said"
+            )));
+        }
+        if !stream.given.contains(&new) {
+            return Err(Violation(format!(
+                "target connection {connection} from {client}: bytes {new:?} of stream {index} were never captured"
+            )));
+        }
+        place.end = new.end;
+        stream.received.insert(new);
+        Ok(())
+    }
+
+    /// Which stream a connection that begins with `head` continues, and from where.
+    fn locate(&self, head: &[u8]) -> Result<(usize, usize), String> {
+        let begins = |stream: usize, start: usize| {
+            let bytes = &self.streams[stream].bytes;
+            let len = head.len().min(bytes.len() - start);
+            bytes[start..start + len] == head[..len]
+        };
+        if let Some(&(stream, start)) =
+            protocol::tag_of(Kind::Request, head).and_then(|tag| self.by_tag.get(&tag))
+            && begins(stream, start)
+        {
+            return Ok((stream, start));
+        }
+        for (index, stream) in self.streams.iter().enumerate() {
+            let found = stream.bytes.windows(HEADER).position(|window| window == &head[..HEADER]);
+            let Some(start) = found else { continue };
+            let is_joined = !stream.syn_given && stream.first_given == Some(start);
+            if is_joined || self.blurs_turns {
+                return Ok((index, start));
+            }
+            return Err(format!("it begins inside a request, at byte {start} of stream {index}"));
+        }
+        Err("no user ever said what it begins with".into())
+    }
+
+    /// Attributes what was too short to be recognised at once. To be called when nothing more will be heard.
+    pub(crate) fn attribute_heads(&mut self) -> Result<(), Violation> {
+        for number in 0..self.hearings.len() {
+            let head = std::mem::take(&mut self.hearings[number].head);
+            if head.is_empty() {
+                continue;
+            }
+            let anywhere = self
+                .streams
+                .iter()
+                .enumerate()
+                .filter(|_| self.blurs_turns)
+                .flat_map(|(index, stream)| (0..stream.bytes.len()).map(move |start| (index, start)));
+            let candidates = self.by_tag.values().copied().chain(anywhere).filter(|(index, start)| {
+                let stream = &self.streams[*index];
+                let bytes = *start..*start + head.len();
+                stream.bytes.get(bytes.clone()) == Some(&head) && stream.given.contains(&bytes)
+            });
+            // The one nobody has heard yet is the likelier one.
+            let best = candidates.min_by_key(|(index, start)| {
+                let heard = self.streams[*index].received.contains(&(*start..*start + head.len()));
+                (heard, *index, *start)
+            });
+            let Some((index, start)) = best else {
+                return Err(Violation(format!(
+                    "target connection {number}: nobody said the few bytes it heard"
+                )));
+            };
+            self.streams[index].received.insert(start..start + head.len());
+        }
+        Ok(())
+    }
+
+    /// How often each request arrived whole on one connection, by tag.
+    pub(crate) fn arrivals(&self) -> HashMap<u32, usize> {
+        let mut arrivals = HashMap::new();
+        for (index, place) in self.places() {
+            for request in &self.streams[index].requests {
+                if place.start <= request.bytes.start && request.bytes.end <= place.end {
+                    *arrivals.entry(request.tag).or_default() += 1;
+                }
+            }
+        }
+        arrivals
+    }
+
+    /// How often a connection began with what the target had heard already; an error when a copied client went
+    /// back beyond where its connection before had begun.
+    pub(crate) fn repetitions(&self) -> Result<u64, Violation> {
+        let mut latest: HashMap<(usize, Endpoint), usize> = HashMap::new();
+        let mut heard = vec![Coverage::default(); self.streams.len()];
+        let mut repetitions = 0;
+        for hearing in &self.hearings {
+            let Some((index, place)) = hearing.place.clone() else { continue };
+            let before = latest.insert((index, hearing.client), place.start).unwrap_or(0);
+            if place.start < before {
+                let client = hearing.client;
+                return Err(Violation(format!(
+                    "{client} said stream {index} from {} on after it had said it from {before} on",
+                    place.start
+                )));
+            }
+            repetitions += u64::from(heard[index].contains(&(place.start..place.start + 1)));
+            heard[index].insert(place);
+        }
+        Ok(repetitions)
+    }
+
+    fn places(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        self.hearings.iter().filter_map(|hearing| hearing.place.clone())
+    }
+}

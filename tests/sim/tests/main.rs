@@ -1,0 +1,4 @@
+//! The simulated world's tests.
+
+mod regressions;
+mod seeds;
