@@ -34,7 +34,7 @@ pub(crate) struct Chunk {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TurnMark {
     /// Bytes of the online server the user had heard since speaking last.
-    pub(crate) heard: u32,
+    pub(crate) heard: u64,
     /// How long the user had been silent.
     pub(crate) waited: Duration,
 }

@@ -103,6 +103,43 @@ impl User {
 struct LastWord {
     ack: Option<SeqNum>,
     captured_at: Option<Instant>,
+    /// Bytes of the online server heard by then, on the scale of [`Hearing::total`].
+    heard: u64,
+}
+
+/// How far the user has listened to the online server; every acknowledgement counts, so that an answer of more
+/// than 2 GiB is followed.
+#[derive(Clone, Copy, Debug)]
+struct Hearing {
+    latest: SeqNum,
+    total: u64,
+}
+
+impl Hearing {
+    /// Far enough from zero that what was heard before the first acknowledgement has a place.
+    fn new(ack: SeqNum) -> Self {
+        Self { latest: ack, total: 1 << 32 }
+    }
+
+    fn total_at(self, ack: SeqNum) -> u64 {
+        self.total.saturating_add_signed(i64::from(ack.distance(self.latest)))
+    }
+
+    fn advance(&mut self, ack: SeqNum) {
+        if ack > self.latest {
+            *self = Self { latest: ack, total: self.total_at(ack) };
+        }
+    }
+}
+
+/// Whether captured words are kept, or belong to a turn that was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Skipping {
+    No,
+    /// The rest of the turn is not said any more; the turn is counted as lost.
+    LostTurn,
+    /// The turn was answered and the connection is gone: should more of the turn come, it is lost.
+    AnsweredTurn,
 }
 
 /// What remains of a captured connection whose present session cannot go on.
@@ -126,6 +163,8 @@ pub(crate) struct Session {
     connection: Connection,
     gate: TurnGate,
     last_word: LastWord,
+    hearing: Option<Hearing>,
+    skipping: Skipping,
     /// The user is known to speak before hearing everything.
     overlapping: bool,
     /// Where the last turn said on this connection began.
@@ -173,10 +212,9 @@ impl Session {
             backlog: Backlog::default(),
             connection: Connection::new(first_byte - 1, 0, mss, cx.now),
             gate: TurnGate::default(),
-            last_word: LastWord {
-                ack: (!whole && segment.flags.ack()).then_some(segment.ack),
-                captured_at: None,
-            },
+            last_word: LastWord::default(),
+            hearing: None,
+            skipping: Skipping::No,
             overlapping: false,
             turn_at: None,
             first_connection: true,
@@ -195,7 +233,6 @@ impl Session {
     /// Continues another session's capture behind its gap.
     pub(crate) fn resume_capture(&mut self, rest: Reassembly, cx: &mut Context<'_>) {
         self.reassembly = rest;
-        self.last_word.ack = None; // the first turn of a connection of its own waits for nothing
         self.connection.send.iss = self.reassembly.next() - 1;
         self.take_ready(cx);
     }
@@ -380,10 +417,13 @@ impl Session {
     /// Learns the user's round trip, window and manners from any captured segment.
     fn observe_user(&mut self, segment: &Segment<'_>, captured_at: Instant) {
         self.user.window = self.user.window.max(segment.window);
-        if let (Some(syn_at), true, true) = (self.user.syn_at, self.user.rtt.is_none(), segment.flags.ack()) {
-            self.user.rtt = Some(captured_at.since(syn_at).min(LONGEST_RTT));
-            self.last_word.ack.get_or_insert(segment.ack);
+        if !segment.flags.ack() {
+            return;
         }
+        if let (Some(syn_at), None) = (self.user.syn_at, self.user.rtt) {
+            self.user.rtt = Some(captured_at.since(syn_at).min(LONGEST_RTT));
+        }
+        self.listen(segment.ack);
         let (Some(heard), Some(spoke_at), Some(rtt)) =
             (self.last_word.ack, self.last_word.captured_at, self.user.rtt)
         else {
@@ -391,7 +431,7 @@ impl Session {
         };
         // What a user acknowledges sooner than an answer can have come was under way before the user spoke.
         let too_soon = captured_at.since(spoke_at) < rtt / 2;
-        self.overlapping |= too_soon && segment.flags.ack() && segment.ack > heard;
+        self.overlapping |= too_soon && segment.ack > heard;
     }
 
     fn take_ready(&mut self, cx: &mut Context<'_>) {
@@ -402,11 +442,21 @@ impl Session {
 
     /// Appends bytes that are next in order to the backlog, with the turn they open.
     fn append(&mut self, bytes: &[u8], mark: Mark, cx: &mut Context<'_>) {
+        if let Some(ack) = mark.ack {
+            self.listen(ack);
+        }
         let mut turn = self.turn_of(mark);
+        if turn.is_some() {
+            self.skipping = Skipping::No;
+        }
         if !bytes.is_empty() {
             cx.statistics.bytes_captured += bytes.len() as u64;
             cx.statistics.turns_captured += u64::from(turn.is_some());
-            self.backlog.push(ChunkKind::Data, bytes, mark.captured_at, mark.push, turn.take());
+            if self.skipping == Skipping::No {
+                self.backlog.push(ChunkKind::Data, bytes, mark.captured_at, mark.push, turn.take());
+            } else {
+                self.skip(bytes.len(), cx);
+            }
         }
         if mark.fin {
             self.backlog.push(ChunkKind::Fin, &[], mark.captured_at, false, turn);
@@ -415,11 +465,35 @@ impl Session {
         self.last_word.captured_at = Some(mark.captured_at);
     }
 
-    /// The user is known to have heard up to `ack`; what was captured late does not take that back.
-    fn heard(&mut self, ack: Option<SeqNum>) {
-        let newer = |ack: &SeqNum| self.last_word.ack.is_none_or(|before| *ack > before);
-        if let Some(ack) = ack.filter(newer) {
+    /// More of a turn that is not said any more.
+    fn skip(&mut self, bytes: usize, cx: &mut Context<'_>) {
+        if self.skipping == Skipping::AnsweredTurn {
+            self.skipping = Skipping::LostTurn;
+            self.has_lost_turns = true;
+            cx.statistics.turns_lost_to_resets += 1;
+        }
+        cx.statistics.bytes_lost_to_resets += bytes as u64;
+    }
+
+    /// The user acknowledges up to `ack`. The first acknowledgement of all is where hearing begins: that of the
+    /// handshake, or that of the first words of a connection joined in its middle.
+    fn listen(&mut self, ack: SeqNum) {
+        let hearing = self.hearing.get_or_insert_with(|| Hearing::new(ack));
+        hearing.advance(ack);
+        let heard = hearing.total;
+        if self.last_word.ack.is_none() {
             self.last_word.ack = Some(ack);
+            self.last_word.heard = heard;
+        }
+    }
+
+    /// The user, when speaking, had heard up to `ack`; what was captured late does not take that back.
+    fn heard(&mut self, ack: Option<SeqNum>) {
+        if let (Some(ack), Some(hearing)) = (ack, self.hearing)
+            && hearing.total_at(ack) >= self.last_word.heard
+        {
+            self.last_word.ack = Some(ack);
+            self.last_word.heard = hearing.total_at(ack);
         }
     }
 
@@ -439,8 +513,8 @@ impl Session {
 
     /// The turn that words with `mark` open: the first ones of all, or those after hearing something.
     fn turn_of(&self, mark: Mark) -> Option<TurnMark> {
-        let heard = match (mark.ack, self.last_word.ack) {
-            (Some(ack), Some(before)) => ack.distance(before).max(0).unsigned_abs(),
+        let heard = match (mark.ack, self.hearing) {
+            (Some(ack), Some(hearing)) => hearing.total_at(ack).saturating_sub(self.last_word.heard),
             _ => 0,
         };
         let waited = match self.last_word.captured_at {

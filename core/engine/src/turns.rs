@@ -46,11 +46,11 @@ impl TurnGate {
     /// A turn begins.
     pub(crate) fn on_turn(&mut self, turn: &TurnMark, now: Instant) {
         self.received_before = self.received;
-        self.awaited += u64::from(turn.heard);
+        self.awaited += turn.heard;
         self.spoke_at = now;
     }
 
-    /// Bytes of a turn were said.
+    /// Bytes of a turn were said, or the connection stands on which they can be.
     pub(crate) fn on_speech(&mut self, now: Instant) {
         self.spoke_at = now;
     }
@@ -69,7 +69,7 @@ impl TurnGate {
     ///    what the user had waited, so that an answer in several parts is not taken for complete.
     /// 4. It does not answer: the user's words are not held back for ever.
     pub(crate) fn opening(&self, turn: &TurnMark, overlapping: bool, pace: Duration) -> Opening {
-        let heard = u64::from(turn.heard);
+        let heard = turn.heard;
         if heard == 0 {
             return Opening::Now;
         }
@@ -95,7 +95,7 @@ mod tests {
         Instant::from_micros(millis * 1000)
     }
 
-    fn turn(heard: u32, waited_ms: u64) -> TurnMark {
+    fn turn(heard: u64, waited_ms: u64) -> TurnMark {
         TurnMark { heard, waited: Duration::from_millis(waited_ms) }
     }
 

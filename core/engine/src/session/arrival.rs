@@ -10,9 +10,10 @@ use tcpcopy_wire::{Instant, Segment};
 
 use super::connection::{AckDue, State};
 use super::{Context, Session};
+use crate::backlog::Chunk;
 
-/// A receive window larger than any: farther segments belong to an older connection.
-const FARTHEST: i32 = 1 << 30;
+/// Targets may have sent this much beyond what we have seen, whatever we advertise now.
+const LEAST_REACH: i64 = 1 << 20;
 /// An acknowledgement waits this long for the user's next words to go with (RFC 9293 §3.8.6.3: below 500 ms).
 const DELAYED_ACK: Duration = Duration::from_millis(40);
 const LONGEST_DELAY: Duration = Duration::from_millis(400);
@@ -75,7 +76,6 @@ impl Session {
             connection.rtt.sample(cx.now.since(sent_at));
         }
         connection.state = State::Established;
-        connection.refusals = 0;
         connection.syn_due = false;
         connection.retransmit_at = None;
         connection.rtt.forgive();
@@ -99,6 +99,7 @@ impl Session {
         send.largest_window = send.window;
         send.window_seq = segment.seq;
         send.window_ack = segment.ack;
+        self.gate.on_speech(cx.now);
         let delay = self.pace(cx.options).min(LONGEST_DELAY);
         self.connection.acknowledge_within(delay, cx.now);
     }
@@ -106,6 +107,12 @@ impl Session {
     fn arrive_synchronised(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) {
         if segment.flags.syn() || !self.is_in_stream(segment) {
             return self.arrive_again(segment, cx);
+        }
+        if !self.acknowledges_plausibly(segment) {
+            if !segment.flags.rst() {
+                self.connection.ack_due = AckDue::At(cx.now);
+            }
+            return;
         }
         if segment.flags.rst() {
             return self.connection_reset(cx);
@@ -126,20 +133,34 @@ impl Session {
             return;
         }
         self.connection.ack_due = AckDue::At(cx.now);
-        let near =
-            segment.seq.distance(self.connection.receive_next()).unsigned_abs() < FARTHEST.unsigned_abs();
-        if segment.flags.ack() && !segment.flags.syn() && near {
+        if segment.flags.ack() && !segment.flags.syn() && self.acknowledges_plausibly(segment) {
             self.arrive_ack(segment, cx);
         }
     }
 
-    /// RFC 9293 §3.10.7.4, first step, with an unbounded window: not wholly before RCV.NXT, and not absurdly
-    /// far ahead.
+    /// Farther than this from RCV.NXT nothing of this connection can be: twice the window we advertise.
+    fn farthest(&self) -> i32 {
+        let shift = self.user.syn_options.window_scale.unwrap_or(0).min(14);
+        let window = (i64::from(self.user.window) << shift).max(LEAST_REACH);
+        i32::try_from(2 * window).unwrap_or(i32::MAX)
+    }
+
+    /// RFC 9293 §3.10.7.4, first step: not wholly before RCV.NXT, and not beyond the window.
     fn is_in_stream(&self, segment: &Segment<'_>) -> bool {
         let next = self.connection.receive_next();
         let ahead = segment.seq.distance(next);
         let end = (segment.seq + segment.len()).distance(next);
-        ahead < FARTHEST && (end > 0 || (segment.is_empty() && ahead == 0))
+        ahead < self.farthest() && (end > 0 || (segment.is_empty() && ahead == 0))
+    }
+
+    /// RFC 5961 §5.2: an acknowledgement of what was never sent, or of what lies more than a window back, is of
+    /// another connection of this end.
+    fn acknowledges_plausibly(&self, segment: &Segment<'_>) -> bool {
+        let connection = &self.connection;
+        let una = connection.seq(connection.send.una);
+        let advance = segment.ack.distance(una);
+        let oldest = -i64::from(connection.send.largest_window);
+        !segment.flags.ack() || (segment.ack <= connection.seq_sent_to() && i64::from(advance) >= oldest)
     }
 
     /// RFC 7323 §4.3: TS.Recent follows the segment that RCV.NXT lies in.
@@ -159,9 +180,6 @@ impl Session {
         let una = connection.seq(connection.send.una);
         let advance = segment.ack.distance(una);
         let outstanding = connection.seq_sent_to().distance(una);
-        if advance > outstanding {
-            return; // acknowledges what was never sent: of another connection
-        }
         let window_before = connection.send.window;
         self.update_window(segment, cx);
         self.note_sack(segment);
@@ -217,6 +235,7 @@ impl Session {
         let connection = &mut self.connection;
         let send = &mut connection.send;
         let data = u64::from(advance).min(send.nxt - send.una);
+        connection.refusals = 0;
         let fin_acknowledged = send.fin_sent && u64::from(advance) > data;
         send.una += data;
         send.sacked.advance(send.una);
@@ -245,16 +264,24 @@ impl Session {
             send.recovering_to = None;
             return;
         }
-        let mss = u64::from(send.mss);
         let lost_to = match send.sacked.highest() {
             Some(highest) => highest,
-            None => (send.una + mss).min(recover),
+            None => self.missing_segment_end().min(recover),
         };
+        let send = &mut self.connection.send;
         send.lost_to = send.lost_to.max(lost_to);
+    }
+
+    /// The end of "what appears to be the missing segment" (RFC 5681 §3.2).
+    fn missing_segment_end(&self) -> u64 {
+        let send = &self.connection.send;
+        let end = self.backlog.chunk_at(send.una).map_or(send.nxt, Chunk::end);
+        end.min(send.una + u64::from(send.mss))
     }
 
     /// An acknowledgement that acknowledges nothing new: RFC 5681 §3.2, with SACK RFC 6675 §5.
     fn duplicate_ack(&mut self, is_duplicate: bool, cx: &mut Context<'_>) {
+        let missing_end = self.missing_segment_end();
         let connection = &mut self.connection;
         let mss = u64::from(connection.send.mss);
         let send = &mut connection.send;
@@ -263,7 +290,7 @@ impl Session {
         if send.duplicate_acks < DUPLICATE_THRESHOLD && !sacked_enough {
             return;
         }
-        let lost_to = send.sacked.highest().unwrap_or_else(|| (send.una + mss).min(send.nxt));
+        let lost_to = send.sacked.highest().unwrap_or(missing_end.min(send.nxt));
         if send.recovering_to.is_some() {
             send.lost_to = send.lost_to.max(send.sacked.highest().unwrap_or(0));
             return;
@@ -310,11 +337,12 @@ impl Session {
         }
         let was_complete = connection.receive.ahead.is_empty();
         connection.receive.ahead.insert(start.max(before), end);
+        connection.receive.latest = start;
         connection.receive.nxt = connection.receive.ahead.advance(before);
         let gained = connection.receive.nxt - before;
         let unacknowledged = u64::from(connection.receive.unacknowledged) + gained;
         connection.receive.unacknowledged = unacknowledged.min(u64::from(u32::MAX)) as u32;
-        let in_order = was_complete && connection.receive.ahead.is_empty();
+        let in_order = was_complete && start <= before && connection.receive.ahead.is_empty();
         if gained > 0 {
             cx.statistics.response_bytes += gained;
             let pushed = connection.receive.pushed_to >= connection.receive.nxt;
@@ -322,7 +350,7 @@ impl Session {
             self.repetitions = 0;
             self.release_backlog();
         }
-        if segment.payload_len > 0 {
+        if segment.payload_len > 0 || !in_order {
             self.schedule_ack(in_order, cx);
         }
         if self.connection.receive.fin_at == Some(self.connection.receive.nxt) {

@@ -71,6 +71,8 @@ pub(crate) struct ReceiveSide {
     /// RCV.NXT as an offset: bytes (and at last the FIN) in order.
     pub(crate) nxt: u64,
     pub(crate) ahead: Ranges,
+    /// Where the segment seen last begins.
+    pub(crate) latest: u64,
     /// The offset of the target's FIN, once seen.
     pub(crate) fin_at: Option<u64>,
     /// The end of the last segment with PSH.

@@ -355,14 +355,19 @@ impl Session {
         Timestamps { value: self.user.timestamp(now), echo }
     }
 
-    /// RFC 2018 §4: what we hold above RCV.NXT.
+    /// RFC 2018 §4: what we hold above RCV.NXT, the block with the segment seen last first.
     fn sack_blocks(&self) -> SackBlocks {
         let connection = &self.connection;
+        let receive = &connection.receive;
         let mut blocks = SackBlocks::default();
-        if connection.send.sack_permitted {
-            for (left, right) in connection.receive.ahead.iter().take(3) {
-                blocks.push(connection.receive_seq(left), connection.receive_seq(right));
-            }
+        if !connection.send.sack_permitted {
+            return blocks;
+        }
+        let is_latest = |range: &(u64, u64)| (range.0..range.1).contains(&receive.latest);
+        let latest = receive.ahead.iter().find(is_latest);
+        let others = receive.ahead.iter().filter(|range| !is_latest(range));
+        for (left, right) in latest.into_iter().chain(others) {
+            blocks.push(connection.receive_seq(left), connection.receive_seq(right));
         }
         blocks
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::connection::{Connection, State};
-use super::{Context, Session};
+use super::{Context, Session, Skipping};
 use crate::backlog::ChunkKind;
 use crate::turns::TurnGate;
 use crate::verdict::Verdict;
@@ -44,7 +44,20 @@ impl Session {
             return self.end(self.closing_verdict, cx);
         }
         self.connection.state = State::Closed; // a reset is not answered by another
+        if self.turn_at.is_none() && self.connection.receive.nxt == 0 {
+            return self.refused_after_handshake(cx);
+        }
         self.start_over(cx);
+    }
+
+    /// The target accepts connections and resets them before anything can be said: as good as a refusal.
+    fn refused_after_handshake(&mut self, cx: &mut Context<'_>) {
+        let Connection { refusals, asked_at, send, .. } = &self.connection;
+        let (refusals, asked_at, una) = (*refusals, *asked_at, send.una);
+        self.next_connection(una, cx);
+        self.connection.refusals = refusals;
+        self.connection.asked_at = asked_at;
+        self.refused(cx);
     }
 
     /// Leaves the present connection; the next one begins with the present turn if the target has not answered
@@ -75,36 +88,45 @@ impl Session {
             return start;
         }
         self.repetitions = 0;
-        let resume = self.backlog.next_turn(first + 1).map_or(self.backlog.end(), |chunk| chunk.start);
-        self.lose(una, resume, cx);
-        resume
+        self.lose_turn(first, una, cx)
     }
 
-    /// What the target has not taken before `resume` is not said any more.
-    fn lose(&mut self, una: u64, resume: u64, cx: &mut Context<'_>) {
+    /// The turn that holds the byte at `within` is not said any more, as far as the target has not taken it, and
+    /// neither is what may still be captured of it. Returns where the next turn begins.
+    fn lose_turn(&mut self, within: u64, una: u64, cx: &mut Context<'_>) -> u64 {
+        let next = self.backlog.next_turn(within + 1).map(|chunk| chunk.start);
+        if next.is_none() {
+            self.skipping = Skipping::LostTurn;
+        }
+        let resume = next.unwrap_or(self.backlog.end());
         self.has_lost_turns = true;
         cx.statistics.turns_lost_to_resets += 1;
         cx.statistics.bytes_lost_to_resets += resume.saturating_sub(una);
+        resume
     }
 
     /// The present turn was answered, or none had begun: what the target has not taken of it is not said any
     /// more, since the answer to it has been given.
     fn abandon_rest_of_turn(&mut self, una: u64, cx: &mut Context<'_>) -> u64 {
-        let begun = self.turn_at.is_some_and(|turn| turn < una.max(self.connection.send.nxt));
-        let at_boundary =
-            self.backlog.chunk_at(una).is_none_or(|chunk| chunk.start == una && chunk.turn.is_some());
-        if !begun || at_boundary || una == self.backlog.end() {
+        if self.turn_at.is_none() {
             return una;
         }
-        let resume = self.backlog.next_turn(una).map_or(self.backlog.end(), |chunk| chunk.start);
-        self.lose(una, resume, cx);
-        resume
+        match self.backlog.chunk_at(una) {
+            Some(chunk) if chunk.kind == ChunkKind::Data && !(chunk.start == una && chunk.turn.is_some()) => {
+                self.lose_turn(una, una, cx)
+            }
+            Some(_) => una,
+            None => {
+                self.skipping = Skipping::AnsweredTurn;
+                una
+            }
+        }
     }
 
     /// A connection not yet asked for, whose sequence numbers lie well beyond the last one's so that neither
     /// the target nor we mistake old segments for new.
     fn next_connection(&mut self, base: u64, cx: &mut Context<'_>) {
-        const BEYOND: u32 = 1 << 20;
+        const BEYOND: u32 = 1 << 26;
         let old = &self.connection;
         let iss = old.seq_after_all() + BEYOND;
         let reset = match old.state {

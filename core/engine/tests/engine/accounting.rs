@@ -30,6 +30,7 @@ fn a_conversation_is_counted_word_by_word() {
     assert_taken(&play, 0, 0);
     play.target_acks_to(2);
     assert_taken(&play, 0, 1);
+    play.target_acks_to(4);
     play.target_says(100);
     assert_taken(&play, 1, 3);
     play.user_says("two", 100);
@@ -38,10 +39,14 @@ fn a_conversation_is_counted_word_by_word() {
     assert_eq!(play.engine.pending().turns, 1);
     play.target_acks_to(7);
     assert_taken(&play, 1, 6);
+    play.target_acks_to(12);
     play.target_says(100);
     assert_taken(&play, 2, 11);
     let statistics = play.statistics();
-    assert_eq!((statistics.turns_captured, statistics.bytes_captured, statistics.response_bytes), (2, 11, 200));
+    assert_eq!(
+        (statistics.turns_captured, statistics.bytes_captured, statistics.response_bytes),
+        (2, 11, 200)
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod capture;
 mod closing;
 mod handshake;
 mod limits;
+mod lossy;
 mod properties;
 mod reconnect;
 mod recovery;

@@ -151,6 +151,15 @@ impl Play {
         self.current.expect("a session has sent a SYN")
     }
 
+    /// Every session that has ever sent a SYN, in order.
+    pub(crate) fn connected(&self) -> Vec<SessionId> {
+        let asked = |made: &Registration| match made {
+            Registration::Add { id, .. } if self.targets.contains_key(id) => Some(*id),
+            _ => None,
+        };
+        self.registrations.iter().filter_map(asked).collect()
+    }
+
     /// From now on the target speaks to `session`.
     pub(crate) fn turn_to(&mut self, session: SessionId) {
         self.current = Some(session);
