@@ -165,7 +165,7 @@ impl Engine {
     pub fn handle_shutdown(&mut self, now: Instant) {
         let ids: Vec<SessionId> = self.sessions.keys().collect();
         for id in ids {
-            self.step(id, now, |session, cx| session.end(Verdict::Shutdown, cx));
+            self.step(id, now, |session, cx| session.shut_down(cx));
         }
     }
 

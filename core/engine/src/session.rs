@@ -48,8 +48,10 @@ pub(crate) struct User {
 
 /// A hop count below this one would not survive a detour.
 const LEAST_TTL: u8 = 32;
-/// A user's reset farther from the stream than this is of another connection.
-const FARTHEST_RESET: u32 = 1 << 24;
+/// A user's segment farther from the stream than this is of another connection.
+const REACH: u32 = 1 << 24;
+/// And right after the SYN, not so far.
+const HANDSHAKE_REACH: i32 = 1 << 20;
 /// A handshake that took longer than this measures something else than the way to the user.
 const LONGEST_RTT: Duration = Duration::from_secs(1);
 /// The window scale and window of a connection whose SYN was not captured.
@@ -381,6 +383,12 @@ impl Session {
         }
     }
 
+    /// The program stops.
+    pub(crate) fn shut_down(&mut self, cx: &mut Context<'_>) {
+        let over = self.connection.state == State::TimeWait;
+        self.end(if over { self.closing_verdict } else { Verdict::Shutdown }, cx);
+    }
+
     /// Why the session is over, once it is and everything has been transmitted.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         self.verdict
@@ -416,10 +424,10 @@ impl Session {
 
     /// Learns the user's round trip, window and manners from any captured segment.
     fn observe_user(&mut self, segment: &Segment<'_>, captured_at: Instant) {
-        self.user.window = self.user.window.max(segment.window);
-        if !segment.flags.ack() {
+        if !segment.flags.ack() || !self.is_plausible(segment.seq) {
             return;
         }
+        self.user.window = self.user.window.max(segment.window);
         if let (Some(syn_at), None) = (self.user.syn_at, self.user.rtt) {
             self.user.rtt = Some(captured_at.since(syn_at).min(LONGEST_RTT));
         }
@@ -432,6 +440,22 @@ impl Session {
         // What a user acknowledges sooner than an answer can have come was under way before the user spoke.
         let too_soon = captured_at.since(spoke_at) < rtt / 2;
         self.overlapping |= too_soon && segment.ack > heard;
+    }
+
+    /// Whether `seq` can be of this connection: not of an older one on the same port, whose last segments may be
+    /// captured behind the new SYN.
+    fn is_plausible(&self, seq: SeqNum) -> bool {
+        let ahead = seq.distance(self.reassembly.next());
+        if self.is_handshaking() {
+            (0..=HANDSHAKE_REACH).contains(&ahead)
+        } else {
+            ahead.unsigned_abs() <= REACH
+        }
+    }
+
+    /// The SYN was captured, and no acknowledgement of the user yet.
+    fn is_handshaking(&self) -> bool {
+        self.isn.is_some() && self.last_word.ack.is_none()
     }
 
     fn take_ready(&mut self, cx: &mut Context<'_>) {
@@ -529,9 +553,8 @@ impl Session {
     /// The user aborted the connection, before or after `segment`'s place in the stream.
     fn user_reset(&mut self, segment: &Segment<'_>, captured_at: Instant, cx: &mut Context<'_>) {
         let missing = segment.seq.distance(self.reassembly.next());
-        // Before the handshake is done only one number is right: another is of an older connection on this port.
-        let handshaking = self.isn.is_some() && self.last_word.ack.is_none();
-        if missing.unsigned_abs() > if handshaking { 0 } else { FARTHEST_RESET } {
+        // Before the handshake is done only one number is right.
+        if !self.is_plausible(segment.seq) || (self.is_handshaking() && missing != 0) {
             return cx.statistics.ignore(Ignored::OutOfWindow);
         }
         self.closing_verdict = Verdict::UserReset;

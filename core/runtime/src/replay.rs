@@ -53,6 +53,9 @@ pub struct ReplayOptions {
 
 /// Room for the largest packet the engine makes.
 const PACKET_BYTES: usize = 65_536;
+/// Packets sent before the capture rings are looked at again: sending takes longer than anything else, and the
+/// rings must not fill meanwhile.
+const TRANSMIT_BATCH: usize = 256;
 /// Sources of capture are looked at at least this often.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -66,6 +69,8 @@ pub struct Replay {
     feeds: Feeds,
     outlet: Outlet,
     packet: Box<[u8]>,
+    /// The engine may have more to transmit.
+    is_transmitting: bool,
     started_at: Instant,
     snapshot_interval: Duration,
     stop: Token,
@@ -99,6 +104,7 @@ impl Replay {
             feeds,
             outlet,
             packet: vec![0; PACKET_BYTES].into(),
+            is_transmitting: false,
             started_at: now,
             snapshot_interval: options.snapshot_interval,
             stop,
@@ -163,16 +169,26 @@ impl Replay {
         self.captures.dispatch(|captured_at, segment| engine.handle_capture(now, captured_at, segment));
         self.feeds.read(now, |id, segment| engine.handle_response(now, id, segment));
         engine.handle_timeout(now);
-        self.drain(now);
+        self.register(now);
+        self.transmit(now, TRANSMIT_BATCH);
     }
 
     /// Registrations go before packets, so that intercept knows a flow before the target can answer on it.
-    fn drain(&mut self, now: Instant) {
+    fn register(&mut self, now: Instant) {
         while let Some(registration) = self.engine.poll_registration() {
             self.feeds.register(registration);
         }
         self.feeds.write(now, self.poll.registry());
-        while let Some((id, len)) = self.engine.poll_transmit(now, &mut self.packet) {
+    }
+
+    /// Sends what is due, at most `limit` packets of it.
+    fn transmit(&mut self, now: Instant, limit: usize) {
+        self.is_transmitting = true;
+        for _ in 0..limit {
+            let Some((id, len)) = self.engine.poll_transmit(now, &mut self.packet) else {
+                self.is_transmitting = false;
+                break;
+            };
             if !self.outlet.send(&self.packet[..len]) {
                 self.engine.handle_too_large(id);
             }
@@ -181,7 +197,7 @@ impl Replay {
     }
 
     fn wait(&self, now: Instant, latest: Instant) -> Duration {
-        if self.captures.is_ready() || self.feeds.is_ready() {
+        if self.is_transmitting || self.captures.is_ready() || self.feeds.is_ready() {
             return Duration::ZERO;
         }
         let due = [self.engine.poll_timeout(), self.feeds.poll_timeout()].into_iter().flatten().min();
@@ -191,7 +207,8 @@ impl Replay {
     fn stop(mut self) -> ReplaySnapshot {
         let now = self.clock.now();
         self.engine.handle_shutdown(now);
-        self.drain(now);
+        self.transmit(now, usize::MAX);
+        self.register(now);
         self.feeds.shut_down(now);
         self.snapshot(now)
     }

@@ -68,6 +68,8 @@ impl Session {
             Some(turn) if !self.gate.is_answered() => self.repeat_or_give_up(turn, una, cx),
             _ => self.abandon_rest_of_turn(una, cx),
         };
+        cx.statistics.turns_repeated += self.backlog.turns_between(resume, self.connection.send.nxt);
+        cx.statistics.bytes_repeated += una.saturating_sub(resume);
         self.next_connection(resume, cx);
         self.release_backlog();
         let only_closing = self.backlog.chunk_at(resume).is_some_and(|chunk| chunk.kind != ChunkKind::Data);
@@ -82,9 +84,6 @@ impl Session {
         let first = turn.min(una);
         if let Some(start) = self.backlog.turn_start(first).filter(|_| self.repetitions < MOST_REPETITIONS) {
             self.repetitions += 1;
-            cx.statistics.turns_repeated +=
-                1 + self.backlog.turns_between(start + 1, self.connection.send.nxt);
-            cx.statistics.bytes_repeated += una - start;
             return start;
         }
         self.repetitions = 0;
