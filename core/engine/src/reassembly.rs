@@ -109,7 +109,7 @@ impl Reassembly {
         if offset.abs() > FARTHEST {
             return Place::OutOfWindow;
         }
-        if segment.len() == 0 || (segment.seq + segment.len()).distance(self.next) <= 0 {
+        if segment.is_empty() || (segment.seq + segment.len()).distance(self.next) <= 0 {
             return Place::Duplicate;
         }
         if offset > 0 {

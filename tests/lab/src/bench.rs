@@ -73,8 +73,8 @@ pub fn run() -> Result<()> {
 fn heading(terminal: &mut Terminal, load: &Load) {
     terminal.line("");
     let heading = format!(
-        "{:<10}{:>14}{:>7}{:>9}{:>11}{:>16}{:>16}{:>14}",
-        load.name, load.unit, "whose", "made", "lost", "tcpcopy ms/1000", "intercept ms", "memory MB"
+        "{:<10}{:>14}{:>7}{:>9}{:>11}{:>17}{:>19}{:>16}",
+        load.name, load.unit, "whose", "made", "lost", "tcpcopy ms/1000", "intercept ms/1000", "memory MB"
     );
     terminal.line(&terminal.strong(&heading));
 }
@@ -103,7 +103,10 @@ fn raise(terminal: &mut Terminal, load: &Load, rate: u32, runners: &mut [Runner]
         terminal.line(&row(load, rate, &outcome, made));
         outcomes.push(outcome);
     }
-    if let [ours, theirs] = outcomes.as_slice() {
+    // What was not replayed cost nothing: figures are only compared where both replayed everything.
+    if let [ours, theirs] = outcomes.as_slice()
+        && ours.tally.missing + theirs.tally.missing == 0
+    {
         terminal.line(&ratio(ours, theirs));
     }
 }
@@ -113,7 +116,7 @@ fn row(load: &Load, rate: u32, outcome: &Outcome, made: f64) -> String {
         format!("{} + {}", megabytes(outcome.tcpcopy.peak_memory), megabytes(outcome.intercept.peak_memory));
     let note = if made < MADE { "  (this machine makes no more)" } else { "" };
     format!(
-        "{:<10}{:>14}{:>7}{:>8.0}%{:>11}{:>16.1}{:>16.1}{memory:>14}{note}",
+        "{:<10}{:>14}{:>7}{:>8.0}%{:>11}{:>17.1}{:>19.1}{memory:>16}{note}",
         load.name,
         count(rate.into()),
         outcome.peers,

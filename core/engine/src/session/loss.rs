@@ -33,6 +33,7 @@ impl Session {
         connection.syn_due = false;
         connection.refusals += 1;
         connection.connect_at = cx.now + FIRST_RETRY * (1 << doublings);
+        self.settle(cx);
     }
 
     /// The target reset an established connection.
@@ -53,7 +54,8 @@ impl Session {
     /// The target accepts connections and resets them before anything can be said: as good as a refusal.
     fn refused_after_handshake(&mut self, cx: &mut Context<'_>) {
         let Connection { refusals, asked_at, send, .. } = &self.connection;
-        let (refusals, asked_at, una) = (*refusals, *asked_at, send.una);
+        let (refusals, una) = (*refusals, send.una);
+        let asked_at = if refusals == 0 { cx.now } else { *asked_at };
         self.next_connection(una, cx);
         self.connection.refusals = refusals;
         self.connection.asked_at = asked_at;

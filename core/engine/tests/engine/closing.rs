@@ -208,6 +208,15 @@ fn a_user_who_only_connects_and_leaves_does_so_at_the_target_too() {
 }
 
 #[test]
+fn a_user_who_only_connects_and_leaves_may_be_reset() {
+    let mut play = Play::opened();
+    play.user_fin(0);
+    play.target_rst();
+    play.advance(1_000);
+    play.expect_end(Verdict::Complete);
+}
+
+#[test]
 fn a_user_who_left_before_the_handshake_was_done_is_replayed_in_full() {
     let mut play = Play::new();
     play.user_syn();

@@ -181,22 +181,21 @@ fn gigantic_answers_in_one_batch_do_no_harm() {
     let batch: Vec<Segment<'static>> =
         (0..8).map(|_| play.target().says(1 << 29, tcpcopy_wire::Flags::default())).collect();
     play.respond_batch(batch);
-    play.expect(&[". 1 ack 4294967297".replace("4294967297", "1").as_str()]);
+    let lines: Vec<String> = play.sent().iter().map(|sent| sent.line()).collect();
+    assert_eq!(lines, [". 1 ack 1"], "of exactly four gibibytes");
     assert_eq!(play.statistics().response_bytes, 8 << 29);
 }
 
 #[test]
 fn a_timer_is_not_late_however_many_came_and_went() {
     let mut play = Play::opened();
-    for _ in 0..1_000 {
-        play.user_says("ask", 100);
+    for question in 0..1_000 {
+        play.user_says("ask", if question == 0 { 0 } else { 100 });
         play.target_says(100);
         play.advance(7);
     }
-    play.target_acks();
     play.sent();
-    play.user.heard_to = play.user.heard_to + 100;
-    play.user_says("last", 0);
+    play.user_says("last", 100);
     let asked = play.sent().last().map(|sent| sent.at).expect("asked");
     play.advance(1_000);
     assert_eq!(play.sent()[0].at, asked + 200);

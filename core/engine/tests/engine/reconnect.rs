@@ -360,6 +360,20 @@ fn a_target_that_resets_before_anything_can_be_said_is_not_asked_without_pause()
 }
 
 #[test]
+fn an_unused_connection_that_is_reset_after_a_while_is_made_anew_when_the_user_speaks() {
+    // A browser that connects ahead of need, and a target less patient than production.
+    let mut play = Play::opened();
+    play.advance(45_000);
+    play.target_rst();
+    play.advance(10_000);
+    play.expect_alive();
+    play.user_says("ask", 0);
+    play.advance(2_000);
+    play.target_syn_ack();
+    assert_eq!(play.sent().last().map(|sent| sent.line()), Some("P. 1 ack 1 ask".into()));
+}
+
+#[test]
 fn a_target_that_resets_everything_costs_three_connections_a_question() {
     let mut play = Play::opened();
     for question in 0..5 {
