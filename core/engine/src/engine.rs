@@ -48,6 +48,15 @@ const SPARE_BYTES: usize = 32 << 10;
 /// The sampling hash is the same in every process, so that several instances agree on who is replayed.
 const SAMPLING_SEED: u64 = 0x7463_7063_6f70_7900;
 
+/// A captured segment, and where it belongs.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    captured_at: Instant,
+    captured: Flow,
+    target: Endpoint,
+    segment: &'a Segment<'a>,
+}
+
 /// The replay engine of one shard.
 ///
 /// Its methods are of four kinds: `handle_*` take input and change state, `poll_*` give output, the rest are
@@ -110,12 +119,13 @@ impl Engine {
             return self.statistics.ignore(Ignored::Truncated);
         }
         let captured = Flow { client: segment.source, server: segment.destination };
+        let seen = Seen { captured_at, captured, target, segment };
         if segment.flags.syn() {
-            return self.handle_syn(now, captured_at, captured, target, segment);
+            return self.handle_syn(now, seen);
         }
         match self.by_capture.get(&captured) {
             Some(&id) => self.deliver(id, now, captured_at, segment),
-            None => self.handle_unknown(now, captured_at, captured, target, segment),
+            None => self.handle_unknown(now, seen),
         }
     }
 
@@ -220,14 +230,9 @@ impl Engine {
         pending
     }
 
-    fn handle_syn(
-        &mut self,
-        now: Instant,
-        captured_at: Instant,
-        captured: Flow,
-        target: Endpoint,
-        segment: &Segment<'_>,
-    ) {
+    /// A SYN: a connection begins, unless it is one we know, repeated.
+    fn handle_syn(&mut self, now: Instant, seen: Seen<'_>) {
+        let Seen { captured_at, captured, segment, .. } = seen;
         if segment.flags.ack() || segment.flags.rst() {
             return self.statistics.ignore(Ignored::NoSession);
         }
@@ -245,7 +250,7 @@ impl Engine {
         if !self.is_sampled(captured, now) {
             return self.statistics.ignore(Ignored::NotSampled);
         }
-        let Some(id) = self.open(now, captured_at, captured, target, segment) else {
+        let Some(id) = self.open(now, seen) else {
             return;
         };
         if segment.payload_len > 0 {
@@ -258,14 +263,8 @@ impl Engine {
     }
 
     /// A segment of a connection without a session.
-    fn handle_unknown(
-        &mut self,
-        now: Instant,
-        captured_at: Instant,
-        captured: Flow,
-        target: Endpoint,
-        segment: &Segment<'_>,
-    ) {
+    fn handle_unknown(&mut self, now: Instant, seen: Seen<'_>) {
+        let Seen { captured, segment, .. } = seen;
         if segment.payload_len == 0 {
             self.joining.observe(&captured, segment, now);
             return self.statistics.ignore(Ignored::NoSession);
@@ -280,20 +279,14 @@ impl Engine {
             self.statistics.bytes_before_first_turn += u64::from(segment.payload_len);
             return self.statistics.ignore(Ignored::BeforeFirstTurn);
         }
-        if let Some(id) = self.open(now, captured_at, captured, target, segment) {
-            self.deliver(id, now, captured_at, segment);
+        if let Some(id) = self.open(now, seen) {
+            self.deliver(id, now, seen.captured_at, segment);
         }
     }
 
     /// Opens a session that begins with `segment`, or counts why not.
-    fn open(
-        &mut self,
-        now: Instant,
-        captured_at: Instant,
-        captured: Flow,
-        target: Endpoint,
-        segment: &Segment<'_>,
-    ) -> Option<SessionId> {
+    fn open(&mut self, now: Instant, seen: Seen<'_>) -> Option<SessionId> {
+        let Seen { captured_at, captured, target, segment } = seen;
         if self.memory >= self.options.memory_budget {
             self.refuse(Verdict::MemoryBudget);
             return None;
@@ -347,7 +340,8 @@ impl Engine {
             Rest::Seeking(last) => self.joining.watch(captured, last, now),
             Rest::Following(rest) => {
                 let like = self.sessions[id].like_joined(rest.next());
-                if let Some(id) = self.open(now, now, captured, target, &like) {
+                if let Some(id) = self.open(now, Seen { captured_at: now, captured, target, segment: &like })
+                {
                     self.step(id, now, |session, cx| session.resume_capture(rest, cx));
                 }
             }

@@ -12,6 +12,7 @@ mod feeds;
 mod outlet;
 mod relaying;
 mod replay;
+mod rounds;
 mod signals;
 mod snapshot;
 mod socket;

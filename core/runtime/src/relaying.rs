@@ -4,14 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Token};
 use tcpcopy_feed::{CaptureStatistics, PeerId, Relay, RelayEvent, RelayOptions};
 use tcpcopy_net::{CaptureDirection, CaptureOptions};
 use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
-use crate::clock::Clock;
-use crate::signals::Signals;
+use crate::rounds::{Round, Rounds};
 use crate::socket::{Outcome, READ_BYTES, ReadError, random, read_some, write_some};
 use crate::{PeerTotals, RelaySnapshot, StartError};
 
@@ -32,8 +31,6 @@ pub struct RelayingOptions {
 
 /// Enough of a frame for the longest headers: tags, IPv6 extensions, 60 bytes of TCP.
 const SNAPLEN: u32 = 256;
-/// Sources of capture are looked at, and the kernel's counters are read, at least this often.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A tcpcopy at the other end of a socket.
 struct Peer {
@@ -47,20 +44,16 @@ struct Peer {
 
 /// intercept's loop, on one thread.
 pub struct Relaying {
-    poll: Poll,
-    signals: Signals,
-    clock: Clock,
+    rounds: Rounds,
     captures: Captures,
     listener: TcpListener,
     relay: Relay,
     peers: Vec<Peer>,
     next_peer: u64,
     buffer: Box<[u8]>,
-    started_at: Instant,
-    snapshot_interval: Duration,
-    stop: Token,
-    hangup: Token,
     accept: Token,
+    /// A connection may be waiting to be accepted.
+    is_accepting: bool,
 }
 
 impl Relaying {
@@ -69,35 +62,26 @@ impl Relaying {
     /// # Errors
     /// [`StartError`], one sentence for a person; nothing is left open.
     pub fn start(options: RelayingOptions) -> Result<Self, StartError> {
-        let mut clock = Clock::new();
-        let now = clock.now();
         let captures = Captures::open(&capture_options(&options))?;
         let address = options.listen;
         let mut listener =
             TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
-        let (stop, hangup) = (Token(captures.len()), Token(captures.len() + 1));
-        let accept = Token(captures.len() + 2);
-        let poll = Poll::new()?;
-        let mut signals = Signals::new()?;
-        signals.register(poll.registry(), stop, hangup)?;
-        captures.register(poll.registry())?;
-        poll.registry().register(&mut listener, accept, Interest::READABLE)?;
+        let mut rounds = Rounds::new(options.snapshot_interval, captures.len())?;
+        captures.register(rounds.registry())?;
+        let accept = Token(rounds.free_token());
+        rounds.registry().register(&mut listener, accept, Interest::READABLE)?;
+        let now = rounds.now();
         let relay = RelayOptions { identity: random(), seed: random(), ..RelayOptions::default() };
         Ok(Self {
-            poll,
-            signals,
-            clock,
+            rounds,
             captures,
             listener,
             relay: Relay::new(relay, now),
             peers: Vec::new(),
             next_peer: 0,
             buffer: vec![0; READ_BYTES].into(),
-            started_at: now,
-            snapshot_interval: options.snapshot_interval,
-            stop,
-            hangup,
             accept,
+            is_accepting: false,
         })
     }
 
@@ -108,46 +92,40 @@ impl Relaying {
         mut on_snapshot: impl FnMut(&RelaySnapshot),
         mut on_hangup: impl FnMut(),
     ) -> RelaySnapshot {
-        let mut events = Events::with_capacity(256);
-        let mut snapshot_at = self.started_at + self.snapshot_interval;
-        let mut look_at = self.started_at;
         while self.captures.is_alive() {
-            let now = self.clock.now();
-            if now >= snapshot_at {
-                snapshot_at = now + self.snapshot_interval;
-                on_snapshot(&self.snapshot(now));
-            }
-            if now >= look_at {
-                look_at = now + LOOK_INTERVAL;
-                self.look_at_captures();
-            }
-            let wait = self.wait(now, snapshot_at.min(look_at));
-            if let Err(error) = self.poll.poll(&mut events, Some(wait))
-                && error.kind() != std::io::ErrorKind::Interrupted
-            {
-                log::error!("waiting for packets failed: {error}; stopping");
+            let round = self.wait();
+            if round.stop {
                 break;
             }
-            for event in &events {
-                match event.token() {
-                    token if token == self.stop => return self.stop(),
-                    token if token == self.hangup => {
-                        self.signals.take_hangups();
-                        on_hangup();
-                    }
-                    token if token == self.accept => self.accept(),
-                    token if token > self.accept => self.mark_ready(token),
-                    token => self.captures.mark_ready(token.0),
-                }
+            if round.hangup {
+                on_hangup();
             }
-            self.turn();
+            if round.look {
+                self.look_at_captures();
+            }
+            if round.snapshot {
+                on_snapshot(&self.snapshot(round.now));
+            }
+            self.turn(round.now);
         }
         self.stop()
     }
 
+    fn wait(&mut self) -> Round {
+        let is_busy =
+            self.captures.is_ready() || self.is_accepting || self.peers.iter().any(|peer| peer.is_ready);
+        self.rounds.wait(is_busy, self.relay.poll_timeout(), |token| match token {
+            token if token == self.accept => self.is_accepting = true,
+            token if token > self.accept => mark_ready(&mut self.peers, peer_of(self.accept, token)),
+            token => self.captures.mark_ready(token.0),
+        })
+    }
+
     /// One round: registrations first, so that a response finds its route, then responses, then what goes out.
-    fn turn(&mut self) {
-        let now = self.clock.now();
+    fn turn(&mut self, now: Instant) {
+        if std::mem::take(&mut self.is_accepting) {
+            self.accept(now);
+        }
         self.read(now);
         let relay = &mut self.relay;
         self.captures.dispatch(|seen_at, segment| {
@@ -168,20 +146,12 @@ impl Relaying {
         });
     }
 
-    fn wait(&self, now: Instant, latest: Instant) -> Duration {
-        if self.captures.is_ready() || self.peers.iter().any(|peer| peer.is_ready) {
-            return Duration::ZERO;
-        }
-        self.relay.poll_timeout().map_or(latest, |due| due.min(latest)).since(now)
-    }
-
-    fn accept(&mut self) {
-        let now = self.clock.now();
+    fn accept(&mut self, now: Instant) {
         while let Ok((mut socket, address)) = self.listener.accept() {
             let id = PeerId(self.next_peer);
-            let token = self.token(id);
+            let token = Token(self.accept.0 + 1 + id.0 as usize);
             let both = Interest::READABLE | Interest::WRITABLE;
-            if let Err(error) = self.poll.registry().register(&mut socket, token, both) {
+            if let Err(error) = self.rounds.registry().register(&mut socket, token, both) {
                 log::warn!("a connection from {address} was refused: {error}");
                 continue;
             }
@@ -189,17 +159,6 @@ impl Relaying {
             self.next_peer += 1;
             self.relay.handle_connected(id, now);
             self.peers.push(Peer { id, address, socket, is_ready: true, is_greeted: false });
-        }
-    }
-
-    fn token(&self, id: PeerId) -> Token {
-        Token(self.accept.0 + 1 + id.0 as usize)
-    }
-
-    fn mark_ready(&mut self, token: Token) {
-        let first = self.accept.0 + 1;
-        if let Some(peer) = self.peers.iter_mut().find(|peer| token.0 == first + peer.id.0 as usize) {
-            peer.is_ready = true;
         }
     }
 
@@ -274,7 +233,7 @@ impl Relaying {
     }
 
     fn stop(mut self) -> RelaySnapshot {
-        let now = self.clock.now();
+        let now = self.rounds.now();
         self.look_at_captures();
         self.relay.handle_shutdown();
         self.write(now);
@@ -289,11 +248,22 @@ impl Relaying {
         let peers = self.relay.peers().map(|summary| PeerTotals { address: address(summary.peer), summary });
         RelaySnapshot {
             at: now,
-            running_for: now.since(self.started_at),
+            running_for: now.since(self.rounds.started_at()),
             relay: self.relay.totals(),
             peers: peers.collect(),
             capture: self.captures.totals(),
         }
+    }
+}
+
+/// The peer whose socket has this token: tokens follow the listener's.
+fn peer_of(accept: Token, token: Token) -> PeerId {
+    PeerId((token.0 - accept.0 - 1) as u64)
+}
+
+fn mark_ready(peers: &mut [Peer], id: PeerId) {
+    if let Some(peer) = peers.iter_mut().find(|peer| peer.id == id) {
+        peer.is_ready = true;
     }
 }
 

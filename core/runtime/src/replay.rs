@@ -3,16 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mio::{Events, Poll, Token};
 use tcpcopy_engine::{Engine, EngineOptions, Mappings};
 use tcpcopy_net::{CaptureDirection, CaptureOptions, capture_filter, devices, devices_for};
 use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
-use crate::clock::Clock;
 use crate::feeds::Feeds;
 use crate::outlet::Outlet;
-use crate::signals::Signals;
+use crate::rounds::{Round, Rounds};
 use crate::socket::random;
 use crate::{ReplaySnapshot, StartError};
 
@@ -56,14 +54,9 @@ const PACKET_BYTES: usize = 65_536;
 /// Packets sent before the capture rings are looked at again: sending takes longer than anything else, and the
 /// rings must not fill meanwhile.
 const TRANSMIT_BATCH: usize = 256;
-/// Sources of capture are looked at at least this often.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
 /// tcpcopy's loop, on one thread.
 pub struct Replay {
-    poll: Poll,
-    signals: Signals,
-    clock: Clock,
+    rounds: Rounds,
     captures: Captures,
     engine: Engine,
     feeds: Feeds,
@@ -71,10 +64,6 @@ pub struct Replay {
     packet: Box<[u8]>,
     /// The engine may have more to transmit.
     is_transmitting: bool,
-    started_at: Instant,
-    snapshot_interval: Duration,
-    stop: Token,
-    hangup: Token,
 }
 
 impl Replay {
@@ -83,32 +72,22 @@ impl Replay {
     /// # Errors
     /// [`StartError`], one sentence for a person; nothing is left open.
     pub fn start(options: ReplayOptions) -> Result<Self, StartError> {
-        let mut clock = Clock::new();
-        let now = clock.now();
         let captures = Captures::open(&capture_options(&options)?)?;
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
         let outlet = Outlet::open(targets)?;
-        let (stop, hangup) = (Token(captures.len()), Token(captures.len() + 1));
-        let feeds =
-            Feeds::start(&options.intercepts, options.connections.max(1), options.lonely, hangup.0 + 1, now)?;
-        let poll = Poll::new()?;
-        let mut signals = Signals::new()?;
-        signals.register(poll.registry(), stop, hangup)?;
-        captures.register(poll.registry())?;
+        let mut rounds = Rounds::new(options.snapshot_interval, captures.len())?;
+        captures.register(rounds.registry())?;
+        let (first_token, now) = (rounds.free_token(), rounds.now());
+        let connections = options.connections.max(1);
+        let feeds = Feeds::start(&options.intercepts, connections, options.lonely, first_token, now)?;
         Ok(Self {
-            poll,
-            signals,
-            clock,
+            rounds,
             captures,
             engine: Engine::new(options.engine, options.mappings, random()),
             feeds,
             outlet,
             packet: vec![0; PACKET_BYTES].into(),
             is_transmitting: false,
-            started_at: now,
-            snapshot_interval: options.snapshot_interval,
-            stop,
-            hangup,
         })
     }
 
@@ -126,45 +105,36 @@ impl Replay {
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
         mut on_hangup: impl FnMut(),
     ) -> ReplaySnapshot {
-        let mut events = Events::with_capacity(256);
-        let mut snapshot_at = self.started_at + self.snapshot_interval;
-        let mut look_at = self.started_at;
         while self.captures.is_alive() {
-            let now = self.clock.now();
-            if now >= snapshot_at {
-                snapshot_at = now + self.snapshot_interval;
-                on_snapshot(&self.snapshot(now));
-            }
-            if now >= look_at {
-                look_at = now + LOOK_INTERVAL;
-                self.captures.look_everywhere();
-            }
-            let wait = self.wait(now, snapshot_at.min(look_at));
-            if let Err(error) = self.poll.poll(&mut events, Some(wait))
-                && error.kind() != std::io::ErrorKind::Interrupted
-            {
-                log::error!("waiting for packets failed: {error}; stopping");
+            let round = self.wait();
+            if round.stop {
                 break;
             }
-            for event in &events {
-                match event.token() {
-                    token if token == self.stop => return self.stop(),
-                    token if token == self.hangup => {
-                        self.signals.take_hangups();
-                        on_hangup();
-                    }
-                    token if self.feeds.owns(token) => self.feeds.mark_ready(token),
-                    token => self.captures.mark_ready(token.0),
-                }
+            if round.hangup {
+                on_hangup();
             }
-            self.turn();
+            if round.look {
+                self.captures.look_everywhere();
+            }
+            if round.snapshot {
+                on_snapshot(&self.snapshot(round.now));
+            }
+            self.turn(round.now);
         }
         self.stop()
     }
 
+    fn wait(&mut self) -> Round {
+        let is_busy = self.is_transmitting || self.captures.is_ready() || self.feeds.is_ready();
+        let due = [self.engine.poll_timeout(), self.feeds.poll_timeout()].into_iter().flatten().min();
+        self.rounds.wait(is_busy, due, |token| match token {
+            token if self.feeds.owns(token) => self.feeds.mark_ready(token),
+            token => self.captures.mark_ready(token.0),
+        })
+    }
+
     /// One round: everything that has come in goes through the engine, everything that is due goes out.
-    fn turn(&mut self) {
-        let now = self.clock.now();
+    fn turn(&mut self, now: Instant) {
         let engine = &mut self.engine;
         self.captures.dispatch(|captured_at, segment| engine.handle_capture(now, captured_at, segment));
         self.feeds.read(now, |id, segment| engine.handle_response(now, id, segment));
@@ -178,7 +148,7 @@ impl Replay {
         while let Some(registration) = self.engine.poll_registration() {
             self.feeds.register(registration);
         }
-        self.feeds.write(now, self.poll.registry());
+        self.feeds.write(now, self.rounds.registry());
     }
 
     /// Sends what is due, at most `limit` packets of it.
@@ -196,16 +166,8 @@ impl Replay {
         self.outlet.flush();
     }
 
-    fn wait(&self, now: Instant, latest: Instant) -> Duration {
-        if self.is_transmitting || self.captures.is_ready() || self.feeds.is_ready() {
-            return Duration::ZERO;
-        }
-        let due = [self.engine.poll_timeout(), self.feeds.poll_timeout()].into_iter().flatten().min();
-        due.map_or(latest, |due| due.min(latest)).since(now)
-    }
-
     fn stop(mut self) -> ReplaySnapshot {
-        let now = self.clock.now();
+        let now = self.rounds.now();
         self.engine.handle_shutdown(now);
         self.transmit(now, usize::MAX);
         self.register(now);
@@ -216,7 +178,7 @@ impl Replay {
     fn snapshot(&mut self, now: Instant) -> ReplaySnapshot {
         ReplaySnapshot {
             at: now,
-            running_for: now.since(self.started_at),
+            running_for: now.since(self.rounds.started_at()),
             capture: self.captures.totals(),
             engine: self.engine.statistics().clone(),
             pending: self.engine.pending(),

@@ -108,7 +108,9 @@ impl Session {
         if segment.flags.syn() || !self.is_in_stream(segment) {
             return self.arrive_again(segment, cx);
         }
-        if !self.acknowledges_plausibly(segment) {
+        // RFC 5961 §3.2: a reset exactly at RCV.NXT is believed as it is.
+        let exact_reset = segment.flags.rst() && segment.seq == self.connection.receive_next();
+        if !exact_reset && !self.acknowledges_plausibly(segment) {
             if !segment.flags.rst() {
                 self.connection.ack_due = AckDue::At(cx.now);
             }

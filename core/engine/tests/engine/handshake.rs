@@ -206,6 +206,29 @@ fn a_reset_that_does_not_acknowledge_the_syn_is_ignored() {
 }
 
 #[test]
+fn a_bare_syn_of_the_target_is_ignored() {
+    // Simultaneous opening is not supported: a server does not open towards its clients.
+    let mut play = Play::new();
+    play.user_syn();
+    let syn = play.target().syn_ack();
+    play.respond(tcpcopy_wire::Segment { flags: Flags::SYN, ..syn });
+    play.expect(&["S 0"]);
+    play.target_syn_ack();
+    play.expect(&[". 1 ack 1"]);
+}
+
+#[test]
+fn congestion_notification_is_not_asked_for() {
+    // RFC 3168 §6.1: without ECE and CWR on the SYN no packet may say that it is capable of it.
+    let mut play = Play::new();
+    play.user.tos = 0x28 | 0b10;
+    let syn = play.user.syn().with(Flags(0b1100_0000));
+    play.capture(syn);
+    let syn = play.sent().remove(0);
+    assert_eq!((syn.headers.flags, syn.headers.tos), (Flags::SYN, 0x28));
+}
+
+#[test]
 fn a_captured_syn_ack_is_no_beginning() {
     let mut play = Play::new();
     let syn_ack = play.user.syn().with(Flags::ACK);

@@ -3,6 +3,7 @@
 mod accounting;
 mod capture;
 mod closing;
+mod documentation;
 mod handshake;
 mod limits;
 mod lossy;

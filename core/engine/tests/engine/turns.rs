@@ -126,13 +126,15 @@ fn an_answer_that_is_never_pushed_is_complete_after_a_longer_silence() {
 
 #[test]
 fn a_push_that_arrives_before_what_it_follows_counts_when_all_is_there() {
-    let mut play = asked_twice();
-    let first = play.target().says(60, Flags::default());
-    let second = play.target().says(40, Flags::PSH);
-    play.respond(second);
-    play.sent();
-    play.respond(first);
-    play.expect(&["P. 4 ack 101 two"]);
+    for first_push in [Flags::default(), Flags::PSH] {
+        let mut play = asked_twice();
+        let first = play.target().says(60, first_push);
+        let second = play.target().says(40, Flags::PSH);
+        play.respond(second);
+        play.sent();
+        play.respond(first);
+        play.expect(&["P. 4 ack 101 two"]);
+    }
 }
 
 #[test]
@@ -455,6 +457,14 @@ fn words_kept_for_a_slow_target_keep_their_boundaries_too() {
     play.sent();
     play.target_syn_ack();
     play.expect(&["P. 1 ack 1 a", "P. 2 ack 1 bc", "P. 4 ack 1 def"]);
+}
+
+#[test]
+fn urgent_words_are_said_like_others() {
+    let mut play = Play::opened();
+    let urgent = play.user.says("now!", 0).with(Flags(0x20));
+    play.capture(urgent);
+    play.expect(&["P. 1 ack 1 now!"]);
 }
 
 #[test]

@@ -163,6 +163,26 @@ fn a_fin_behind_a_closed_window_waits_for_its_data() {
 }
 
 #[test]
+fn a_fin_alone_does_not_wait_for_a_window() {
+    let mut play = offered(0);
+    play.user_fin(0);
+    play.advance(700);
+    play.expect(&["F. 1 ack 1", "F. 1 ack 1", "F. 1 ack 1"]);
+}
+
+#[test]
+fn a_pause_does_not_narrow_the_congestion_window() {
+    let mut play = Play::opened();
+    play.target_acks();
+    for _ in 0..2 {
+        play.user_says(vec![b'x'; 32 * 1_460], 0);
+        assert_eq!(play.sent().len(), 32);
+        play.target_acks();
+        play.advance(100_000);
+    }
+}
+
+#[test]
 fn a_tiny_window_is_filled_when_nothing_is_under_way() {
     let mut play = offered(10);
     play.user_says("hello, target", 0);

@@ -1,0 +1,126 @@
+//! What both loops have in common: wait until something is ready or due, and say what.
+
+use std::io;
+use std::time::Duration;
+
+use mio::{Events, Poll, Registry, Token};
+use tcpcopy_wire::Instant;
+
+use crate::clock::Clock;
+use crate::signals::Signals;
+
+/// Devices and kernel counters are looked at at least this often.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a round has to do beside its ready tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Round {
+    pub(crate) now: Instant,
+    /// SIGINT or SIGTERM came, or waiting is not possible any more.
+    pub(crate) stop: bool,
+    /// SIGHUP came.
+    pub(crate) hangup: bool,
+    /// About a second has passed.
+    pub(crate) look: bool,
+    /// The snapshot interval has passed.
+    pub(crate) snapshot: bool,
+}
+
+/// The waiting side of a loop: poll, signals, clock, and the two intervals.
+pub(crate) struct Rounds {
+    poll: Poll,
+    events: Events,
+    signals: Signals,
+    clock: Clock,
+    started_at: Instant,
+    snapshot_interval: Duration,
+    snapshot_at: Instant,
+    look_at: Instant,
+    stop: Token,
+    hangup: Token,
+}
+
+impl Rounds {
+    /// Tokens from `first_token` on are taken for signals; [`Self::free_token`] is the next one.
+    pub(crate) fn new(snapshot_interval: Duration, first_token: usize) -> io::Result<Self> {
+        let (stop, hangup) = (Token(first_token), Token(first_token + 1));
+        let poll = Poll::new()?;
+        let mut signals = Signals::new()?;
+        signals.register(poll.registry(), stop, hangup)?;
+        let mut clock = Clock::new();
+        let now = clock.now();
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(256),
+            signals,
+            clock,
+            started_at: now,
+            snapshot_interval,
+            snapshot_at: now + snapshot_interval,
+            look_at: now,
+            stop,
+            hangup,
+        })
+    }
+
+    /// The first token not yet taken.
+    pub(crate) fn free_token(&self) -> usize {
+        self.hangup.0 + 1
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    pub(crate) fn now(&mut self) -> Instant {
+        self.clock.now()
+    }
+
+    /// When the loop began.
+    pub(crate) fn started_at(&self) -> Instant {
+        self.started_at
+    }
+
+    /// Waits until a token is ready, `due` has come, or an interval has passed; not at all if `is_busy`. Ready
+    /// tokens go to `on_ready`.
+    pub(crate) fn wait(
+        &mut self,
+        is_busy: bool,
+        due: Option<Instant>,
+        mut on_ready: impl FnMut(Token),
+    ) -> Round {
+        let now = self.clock.now();
+        let latest = self.snapshot_at.min(self.look_at);
+        let until = if is_busy { now } else { due.map_or(latest, |due| due.min(latest)) };
+        let mut round = Round::default();
+        if let Err(error) = self.poll.poll(&mut self.events, Some(until.since(now)))
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            log::error!("waiting for packets failed: {error}; stopping");
+            round.stop = true;
+        }
+        for event in &self.events {
+            match event.token() {
+                token if token == self.stop => round.stop = true,
+                token if token == self.hangup => {
+                    self.signals.take_hangups();
+                    round.hangup = true;
+                }
+                token => on_ready(token),
+            }
+        }
+        round.now = self.clock.now();
+        round.look = pass(&mut self.look_at, LOOK_INTERVAL, round.now);
+        round.snapshot = pass(&mut self.snapshot_at, self.snapshot_interval, round.now);
+        round
+    }
+}
+
+/// Whether `at` has come; then it moves on by `interval`.
+fn pass(at: &mut Instant, interval: Duration, now: Instant) -> bool {
+    let passed = now >= *at;
+    if passed {
+        *at = now + interval;
+    }
+    passed
+}
