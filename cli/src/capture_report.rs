@@ -18,7 +18,14 @@ pub struct CaptureReport {
 
 impl From<&CaptureTotals> for CaptureReport {
     fn from(totals: &CaptureTotals) -> Self {
-        let CaptureTotals { frames, kernel_received, kernel_dropped, interface_dropped, unusable } = *totals;
+        let CaptureTotals {
+            frames,
+            kernel_received,
+            kernel_dropped,
+            interface_dropped,
+            unusable,
+            devices: _,
+        } = *totals;
         let names = DropReason::ALL.iter().map(|reason| reason.name());
         Self {
             frames,

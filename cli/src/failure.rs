@@ -1,7 +1,7 @@
 //! Why a program ends before its work: one sentence, and the exit status that goes with it.
 
 use tcpcopy_core::net::CaptureError;
-use tcpcopy_core::runtime::StartError;
+use tcpcopy_core::runtime::{CaptureTotals, StartError};
 use thiserror::Error;
 
 /// Why a program ends early. Displayed as one sentence that says what happened, to what, and what to do.
@@ -19,6 +19,17 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// A program that stopped because nothing is left to capture on did not do what it was asked to.
+    ///
+    /// # Errors
+    /// When no device is left.
+    pub fn unless_captured_to_the_end(capture: &CaptureTotals) -> Result<(), Self> {
+        match capture.devices {
+            0 => Err(Self::Start("no device is left to capture on; start again when it is back".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
     /// The exit status of the process.
     #[must_use]
     pub const fn exit_status(&self) -> u8 {
@@ -46,6 +57,17 @@ impl From<StartError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn losing_every_device_is_a_failure() {
+        let none = CaptureTotals::default();
+        assert_eq!(
+            Failure::unless_captured_to_the_end(&none).map_err(|failure| failure.exit_status()),
+            Err(1)
+        );
+        let one = CaptureTotals { devices: 1, ..none };
+        assert_eq!(Failure::unless_captured_to_the_end(&one), Ok(()));
+    }
 
     #[test]
     fn a_wrong_filter_is_a_wrong_value_and_a_missing_right_is_not() {

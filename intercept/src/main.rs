@@ -56,5 +56,6 @@ fn run(flags: Flags) -> Result<(), Failure> {
         },
         || running.hang_up(),
     );
-    running.finish(&report::text(PROGRAM, &last), &Report::new(PROGRAM, &subject, &last))
+    running.finish(&report::text(PROGRAM, &last), &Report::new(PROGRAM, &subject, &last))?;
+    Failure::unless_captured_to_the_end(&last.capture)
 }

@@ -53,5 +53,6 @@ fn run(flags: Flags) -> Result<(), Failure> {
         },
         || running.hang_up(),
     );
-    running.finish(&report::text(PROGRAM, &last), &report_json::Report::new(PROGRAM, &subject, &last))
+    running.finish(&report::text(PROGRAM, &last), &report_json::Report::new(PROGRAM, &subject, &last))?;
+    Failure::unless_captured_to_the_end(&last.capture)
 }

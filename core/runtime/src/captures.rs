@@ -112,6 +112,7 @@ impl Captures {
                 Err(error) => log::debug!("{error}"),
             }
         }
+        self.totals.devices = self.sources.iter().filter(|source| !source.is_gone).count();
         // A device that is gone has taken its counters with it: totals never fall.
         self.totals.kernel_received = self.totals.kernel_received.max(received);
         self.totals.kernel_dropped = self.totals.kernel_dropped.max(dropped);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use log::Level;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use tcpcopy_engine::{Registration, SessionId};
@@ -22,6 +23,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 /// One connection to one intercept.
 struct Link {
     address: SocketAddr,
+    /// The first connection to its intercept speaks for all of them in the log.
+    log_level: Level,
     token: Token,
     subscriber: Subscriber,
     socket: Option<TcpStream>,
@@ -59,7 +62,10 @@ impl Feeds {
         let addresses = intercepts.iter().flat_map(|address| std::iter::repeat_n(*address, per_intercept));
         let links: Vec<Link> = addresses
             .enumerate()
-            .map(|(index, address)| Link::new(address, Token(first_token + index), identity, now))
+            .map(|(index, address)| {
+                let is_first = index % per_intercept == 0;
+                Link::new(address, is_first, Token(first_token + index), identity, now)
+            })
             .collect();
         let totals = FeedTotals { wanted: links.len(), ..FeedTotals::default() };
         if !lonely {
@@ -174,9 +180,10 @@ fn reach_one(intercepts: &[SocketAddr]) -> Result<(), StartError> {
 }
 
 impl Link {
-    fn new(address: SocketAddr, token: Token, identity: u64, now: Instant) -> Self {
+    fn new(address: SocketAddr, is_first: bool, token: Token, identity: u64, now: Instant) -> Self {
         Self {
             address,
+            log_level: if is_first { Level::Warn } else { Level::Debug },
             token,
             subscriber: Subscriber::new(identity, now),
             socket: None,
@@ -254,7 +261,8 @@ impl Link {
         if greeted {
             self.complaint = None;
             self.retry_delay = FIRST_RETRY;
-            log::info!("feed to intercept {} is up", self.address);
+            let level = if self.log_level == Level::Warn { Level::Info } else { self.log_level };
+            log::log!(level, "feed to intercept {} is up", self.address);
         }
         match outcome {
             Ok(Outcome::Drained) => {}
@@ -298,7 +306,11 @@ impl Link {
 
     fn complain_and_wait(&mut self, now: Instant, reason: &str) {
         if self.complaint.as_deref() != Some(reason) {
-            log::warn!("feed to intercept {} is down: {reason}; sessions wait, trying again", self.address);
+            log::log!(
+                self.log_level,
+                "feed to intercept {} is down: {reason}; sessions wait, trying again",
+                self.address
+            );
             self.complaint = Some(reason.to_owned());
         }
         self.is_connecting = false;

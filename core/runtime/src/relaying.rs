@@ -129,7 +129,8 @@ impl Relaying {
         self.read(now);
         let relay = &mut self.relay;
         self.captures.dispatch(|seen_at, segment| {
-            relay.handle_response(seen_at, segment);
+            let routed = relay.handle_response(seen_at, segment);
+            log::trace!("{routed:?}: {segment}");
         });
         self.relay.handle_timeout(now);
         self.write(now);

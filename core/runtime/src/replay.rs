@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tcpcopy_engine::{Engine, EngineOptions, Mappings};
 use tcpcopy_net::{CaptureDirection, CaptureOptions, capture_filter, devices, devices_for};
-use tcpcopy_wire::Instant;
+use tcpcopy_wire::{Instant, parse_ip};
 
 use crate::captures::Captures;
 use crate::feeds::Feeds;
@@ -136,8 +136,14 @@ impl Replay {
     /// One round: everything that has come in goes through the engine, everything that is due goes out.
     fn turn(&mut self, now: Instant) {
         let engine = &mut self.engine;
-        self.captures.dispatch(|captured_at, segment| engine.handle_capture(now, captured_at, segment));
-        self.feeds.read(now, |id, segment| engine.handle_response(now, id, segment));
+        self.captures.dispatch(|captured_at, segment| {
+            log::trace!("captured {segment}");
+            engine.handle_capture(now, captured_at, segment);
+        });
+        self.feeds.read(now, |id, segment| {
+            log::trace!("response for session {:x}: {segment}", id.to_bits());
+            engine.handle_response(now, id, segment);
+        });
         engine.handle_timeout(now);
         self.register(now);
         self.transmit(now, TRANSMIT_BATCH);
@@ -159,7 +165,13 @@ impl Replay {
                 self.is_transmitting = false;
                 break;
             };
-            if !self.outlet.send(&self.packet[..len]) {
+            let packet = &self.packet[..len];
+            if log::log_enabled!(log::Level::Trace)
+                && let Ok(segment) = parse_ip(packet, len)
+            {
+                log::trace!("transmits for session {:x}: {segment}", id.to_bits());
+            }
+            if !self.outlet.send(packet) {
                 self.engine.handle_too_large(id);
             }
         }

@@ -12,6 +12,8 @@ pub type UnusableFrames = [u64; DropReason::ALL.len()];
 /// All captures together, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CaptureTotals {
+    /// Devices that are still there to capture on.
+    pub devices: usize,
     /// Frames the kernel handed to us.
     pub frames: u64,
     /// Frames that passed the kernel's filter.

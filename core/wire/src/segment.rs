@@ -101,6 +101,18 @@ pub struct Segment<'a> {
     pub payload_len: u32,
 }
 
+impl fmt::Display for Segment<'_> {
+    /// One line as packet traces have it, for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, destination, flags, seq, ack, window, payload_len, .. } = self;
+        write!(
+            f,
+            "{source} > {destination}: [{flags}] seq {} ack {} win {window} len {payload_len}",
+            seq.0, ack.0
+        )
+    }
+}
+
 impl Segment<'_> {
     /// SEG.LEN: payload plus one for SYN and one for FIN (RFC 9293 §3.3.1).
     #[must_use]
@@ -118,5 +130,26 @@ impl Segment<'_> {
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.payload.len() == self.payload_len as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_reads_as_in_a_packet_trace() {
+        let end = |text: &str| Endpoint::from(text.parse::<std::net::SocketAddr>().unwrap());
+        let segment = Segment {
+            source: end("10.0.0.1:4000"),
+            destination: end("[fd00::1]:80"),
+            seq: SeqNum(7),
+            ack: SeqNum(9),
+            flags: Flags::PSH | Flags::ACK,
+            window: 502,
+            payload_len: 3,
+            ..Segment::default()
+        };
+        assert_eq!(segment.to_string(), "10.0.0.1:4000 > [fd00::1]:80: [P.] seq 7 ack 9 win 502 len 3");
     }
 }

@@ -162,6 +162,8 @@ impl Draw {
     fn user_link(&mut self, near: bool) -> Faults {
         let mut faults = self.faults();
         faults.latency = if near { self.time(20..=300) } else { self.time(1_000..=60_000) };
+        // Beyond that, smoltcp gets no further: it waits for minutes between repetitions.
+        faults.loss = faults.loss.min(0.08);
         faults
     }
 

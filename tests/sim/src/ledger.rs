@@ -29,6 +29,7 @@ pub(crate) struct Stream {
 }
 
 /// What the target heard on one connection.
+#[derive(Default)]
 struct Hearing {
     client: Endpoint,
     /// Heard before it is known what of.
@@ -119,11 +120,12 @@ impl Ledger {
 
     /// The target has heard something.
     pub(crate) fn hear(&mut self, heard: Heard) -> Result<(), Violation> {
-        while self.hearings.len() <= heard.connection {
-            self.hearings.push(Hearing { client: heard.client, head: Vec::new(), place: None });
-        }
         let Heard { connection, client, mut bytes } = heard;
+        if self.hearings.len() <= connection {
+            self.hearings.resize_with(connection + 1, Hearing::default);
+        }
         let hearing = &mut self.hearings[connection];
+        hearing.client = client;
         if hearing.place.is_none() {
             hearing.head.extend_from_slice(&bytes);
             if hearing.head.len() < HEADER {
@@ -226,26 +228,34 @@ impl Ledger {
         arrivals
     }
 
-    /// How often a connection began with what the target had heard already; an error when a copied client went
-    /// back beyond where its connection before had begun.
-    pub(crate) fn repetitions(&self) -> Result<u64, Violation> {
-        let mut latest: HashMap<(usize, Endpoint), usize> = HashMap::new();
+    /// The connections that began with what the target had heard already, each as a phrase.
+    pub(crate) fn repetitions(&self) -> Vec<String> {
         let mut heard = vec![Coverage::default(); self.streams.len()];
-        let mut repetitions = 0;
-        for hearing in &self.hearings {
+        let mut repetitions = Vec::new();
+        for (number, hearing) in self.hearings.iter().enumerate() {
             let Some((index, place)) = hearing.place.clone() else { continue };
-            let before = latest.insert((index, hearing.client), place.start).unwrap_or(0);
-            if place.start < before {
-                let client = hearing.client;
-                return Err(Violation(format!(
-                    "{client} said stream {index} from {} on after it had said it from {before} on",
-                    place.start
-                )));
+            if heard[index].contains(&(place.start..place.start + 1)) {
+                repetitions
+                    .push(format!("{number} from {} (stream {index} at {})", hearing.client, place.start));
             }
-            repetitions += u64::from(heard[index].contains(&(place.start..place.start + 1)));
             heard[index].insert(place);
         }
-        Ok(repetitions)
+        repetitions
+    }
+
+    /// Streams were said from front to back; not to be expected where they were captured with holes.
+    pub(crate) fn check_order(&self) -> Result<(), Violation> {
+        let mut latest = vec![0; self.streams.len()];
+        for (index, place) in self.places() {
+            let before = std::mem::replace(&mut latest[index], place.start);
+            if place.start < before {
+                let start = place.start;
+                return Err(Violation(format!(
+                    "stream {index} was said from {before} on, later from {start} on"
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn places(&self) -> impl Iterator<Item = (usize, Range<usize>)> {

@@ -1,10 +1,10 @@
 //! What became of a world.
 
+use std::fmt;
 use std::time::Duration;
 
 use tcpcopy_engine::{Engine, Ignored, Statistics, Verdict};
 
-use crate::Violation;
 use crate::ledger::Ledger;
 
 /// What became of a world.
@@ -18,8 +18,8 @@ pub struct Outcome {
     pub scripted: u64,
     /// How often the target heard a request again.
     pub repeated: u64,
-    /// How often a connection to the target began with what an earlier one had begun to say.
-    pub repetitions: u64,
+    /// The connections to the target that began with what an earlier one had begun to say.
+    pub repetitions: Vec<String>,
     /// Captured bytes (each once) that the target heard.
     pub bytes_replayed: u64,
     /// The engine's own account.
@@ -29,29 +29,40 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(ledger: &Ledger, engine: &Engine, lasted: Duration) -> Result<Self, Violation> {
+    pub(crate) fn new(ledger: &Ledger, engine: &Engine, lasted: Duration) -> Self {
         let arrivals = ledger.arrivals();
         let said = || {
             ledger.streams.iter().flat_map(|stream| stream.requests.iter().map(move |said| (stream, said)))
         };
         let captured = || said().filter(|(stream, said)| stream.given.contains(&said.bytes));
         let arrived = |tag: u32| arrivals.get(&tag).copied().unwrap_or(0);
-        Ok(Self {
+        Self {
             captured: captured().count() as u64,
             replayed: captured().filter(|(_, said)| arrived(said.tag) > 0).count() as u64,
             scripted: said().count() as u64,
             repeated: said().map(|(_, said)| arrived(said.tag).saturating_sub(1) as u64).sum(),
-            repetitions: ledger.repetitions()?,
+            repetitions: ledger.repetitions(),
             bytes_replayed: ledger.streams.iter().map(|stream| stream.received.total() as u64).sum(),
             statistics: engine.statistics().clone(),
             lasted,
-        })
+        }
     }
 
     /// Captured requests that the target did not hear whole.
     #[must_use]
     pub fn missing(&self) -> u64 {
         self.captured - self.replayed
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scripted, captured, replayed, repeated, lasted, .. } = self;
+        let account = account(&self.statistics);
+        write!(
+            f,
+            "{scripted} requests, {captured} captured, {replayed} replayed, {repeated} repeated in {lasted:?}; {account}"
+        )
     }
 }
 
@@ -79,6 +90,12 @@ pub(crate) fn account(statistics: &Statistics) -> String {
         ("turns repeated", statistics.turns_repeated),
         ("reconnects", statistics.reconnects),
         ("refusals", statistics.refusals),
+        ("turns not awaited", statistics.turns_not_awaited),
+        ("segments", statistics.segments),
+        ("retransmissions", statistics.retransmissions),
+        ("time-outs", statistics.timeouts),
+        ("fast retransmits", statistics.fast_retransmits),
+        ("probes", statistics.probes),
     ];
     let counts =
         counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name} {count}"));

@@ -2,3 +2,4 @@
 
 mod regressions;
 mod seeds;
+mod table;

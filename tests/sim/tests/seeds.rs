@@ -53,7 +53,7 @@ fn every_seed_holds() {
     if let Some(seed) = number("SIM_SEED") {
         println!("{:#?}", Scenario::draw(seed));
         let outcome = run(seed, Some(Box::new(print)));
-        println!("{:#?}", outcome.unwrap_or_else(|failure| panic!("seed {seed}: {failure}")));
+        println!("{}", outcome.unwrap_or_else(|failure| panic!("seed {seed}: {failure}")));
         return;
     }
     let first = number("SIM_FIRST").unwrap_or(0);

@@ -1,31 +1,13 @@
-//! Ends of a connection: FIN in both directions and RST in every state (RFC 9293 §3.6, §3.10.7.4).
+//! Ends of a connection: FIN in both directions, and being told to stop (RFC 9293 §3.6, §3.10.7.4).
 
 use tcpcopy_engine::Verdict;
 use tcpcopy_wire::Flags;
 
 use crate::script::{ACK_DELAY, Play};
 
-/// A play in which one question was asked and answered.
-fn answered() -> Play {
-    let mut play = Play::opened();
-    play.user_says("ask", 0);
-    play.target_says(100);
-    play.advance(ACK_DELAY);
-    play.expect(&["P. 1 ack 1 ask", ". 4 ack 101"]);
-    play
-}
-
-/// The same, and the user has closed (FIN-WAIT-1).
-fn user_closed() -> Play {
-    let mut play = answered();
-    play.user_fin(100);
-    play.expect(&["F. 4 ack 101"]);
-    play
-}
-
 #[test]
 fn the_user_closes_and_the_target_follows() {
-    let mut play = user_closed();
+    let mut play = Play::user_closed();
     play.target_acks();
     play.target_fin();
     play.expect(&[". 5 ack 102"]);
@@ -38,7 +20,7 @@ fn the_user_closes_and_the_target_follows() {
 
 #[test]
 fn a_targets_fin_that_acknowledges_ours_closes_at_once() {
-    let mut play = user_closed();
+    let mut play = Play::user_closed();
     play.target_fin();
     play.expect(&[". 5 ack 102"]);
     play.advance(2_000);
@@ -47,7 +29,7 @@ fn a_targets_fin_that_acknowledges_ours_closes_at_once() {
 
 #[test]
 fn a_last_word_and_the_fin_go_in_one_segment() {
-    let mut play = answered();
+    let mut play = Play::answered();
     let bye = play.user.says("bye", 100).with(Flags::FIN);
     play.user.next += 1;
     play.capture(bye);
@@ -88,7 +70,7 @@ fn a_fin_right_after_the_last_word_closes_half_of_the_connection() {
 
 #[test]
 fn the_target_closes_and_the_user_follows() {
-    let mut play = answered();
+    let mut play = Play::answered();
     play.target_fin();
     play.expect(&[". 4 ack 102"]);
     play.advance(5_000);
@@ -113,7 +95,7 @@ fn a_target_that_closes_may_still_be_spoken_to() {
 
 #[test]
 fn a_last_acknowledgement_that_is_lost_is_asked_for_again() {
-    let mut play = answered();
+    let mut play = Play::answered();
     play.target_fin();
     play.user_fin(101);
     play.sent();
@@ -125,7 +107,7 @@ fn a_last_acknowledgement_that_is_lost_is_asked_for_again() {
 
 #[test]
 fn both_close_at_the_same_time() {
-    let mut play = user_closed();
+    let mut play = Play::user_closed();
     let crossing = play.target().acks_to(4);
     play.respond(tcpcopy_wire::Segment { flags: Flags::FIN | Flags::ACK, ..crossing });
     play.target().next += 1;
@@ -137,7 +119,7 @@ fn both_close_at_the_same_time() {
 
 #[test]
 fn a_repeated_fin_is_acknowledged_as_long_as_time_wait_lasts() {
-    let mut play = user_closed();
+    let mut play = Play::user_closed();
     let fin = play.target().fin();
     play.respond(fin);
     play.expect(&[". 5 ack 102"]);
@@ -187,7 +169,7 @@ fn an_answer_and_the_fin_in_one_segment_count_as_both() {
 
 #[test]
 fn a_target_that_never_closes_its_half_is_left_after_a_minute() {
-    let mut play = user_closed();
+    let mut play = Play::user_closed();
     play.target_acks();
     play.advance(58_000);
     play.expect_alive();
@@ -208,15 +190,6 @@ fn a_user_who_only_connects_and_leaves_does_so_at_the_target_too() {
 }
 
 #[test]
-fn a_user_who_only_connects_and_leaves_may_be_reset() {
-    let mut play = Play::opened();
-    play.user_fin(0);
-    play.target_rst();
-    play.advance(1_000);
-    play.expect_end(Verdict::Complete);
-}
-
-#[test]
 fn a_user_who_left_before_the_handshake_was_done_is_replayed_in_full() {
     let mut play = Play::new();
     play.user_syn();
@@ -229,7 +202,7 @@ fn a_user_who_left_before_the_handshake_was_done_is_replayed_in_full() {
 
 #[test]
 fn a_captured_fin_that_overtook_its_data_waits_for_it() {
-    let mut play = answered();
+    let mut play = Play::answered();
     let late = play.user.says("bye", 100);
     play.user_fin(0);
     play.expect_nothing();
@@ -238,135 +211,8 @@ fn a_captured_fin_that_overtook_its_data_waits_for_it() {
 }
 
 #[test]
-fn a_users_reset_is_passed_on_when_everything_has_arrived() {
-    let mut play = answered();
-    play.user_says("bye", 100);
-    play.user_rst();
-    play.expect(&["P. 4 ack 101 bye"]);
-    play.advance(100);
-    play.expect_nothing();
-    play.target_acks();
-    play.expect(&["R. 7 ack 101"]);
-    play.expect_end(Verdict::UserReset);
-}
-
-#[test]
-fn words_before_a_users_reset_are_repeated_until_they_arrive() {
-    let mut play = answered();
-    play.user_says("bye", 100);
-    play.user_rst();
-    play.advance(200);
-    play.expect(&["P. 4 ack 101 bye", "P. 4 ack 101 bye"]);
-    play.target_acks();
-    play.expect(&["R. 7 ack 101"]);
-    play.expect_end(Verdict::UserReset);
-}
-
-#[test]
-fn a_user_who_resets_at_once_is_replayed_as_such() {
-    let mut play = Play::new();
-    play.user_syn();
-    play.user_rst();
-    play.expect(&["S 0"]);
-    play.target_syn_ack();
-    play.expect(&["R. 1 ack 1"]);
-    play.expect_end(Verdict::UserReset);
-}
-
-#[test]
-fn a_reset_that_follows_the_users_fin_changes_nothing() {
-    let mut play = user_closed();
-    play.user_rst();
-    play.expect_nothing();
-    play.target_fin();
-    play.advance(2_000);
-    play.expect(&[". 5 ack 102"]);
-    play.expect_end(Verdict::Complete);
-}
-
-#[test]
-fn a_target_that_resets_an_answered_and_closed_connection_ends_it() {
-    // FIN-WAIT-1, FIN-WAIT-2, CLOSING, TIME-WAIT, LAST-ACK.
-    let fin_wait_1 = user_closed();
-    let mut fin_wait_2 = user_closed();
-    fin_wait_2.target_acks();
-    let mut closing = user_closed();
-    closing.target().heard_to = closing.target().iss + 4;
-    closing.target_fin();
-    let mut time_wait = user_closed();
-    time_wait.target_fin();
-    let mut last_ack = answered();
-    last_ack.target_fin();
-    last_ack.user_fin(101);
-    for mut play in [fin_wait_1, fin_wait_2, closing, time_wait, last_ack] {
-        play.sent();
-        play.target_rst();
-        play.expect_nothing();
-        play.expect_end(Verdict::Complete);
-        assert_eq!(play.statistics().reconnects, 0);
-    }
-}
-
-#[test]
-fn a_target_that_resets_while_nothing_is_due_is_asked_again_when_the_user_speaks() {
-    // ESTABLISHED and CLOSE-WAIT.
-    for target_closes_first in [false, true] {
-        let mut play = answered();
-        if target_closes_first {
-            play.target_fin();
-        }
-        play.sent();
-        play.target_rst();
-        play.advance(1_000);
-        play.expect_nothing();
-        play.expect_alive();
-        play.user_says("again", 100);
-        play.expect(&["S 0"]);
-        play.target_syn_ack();
-        play.expect(&["P. 1 ack 1 again"]);
-    }
-}
-
-#[test]
-fn a_reset_from_before_what_we_have_seen_is_not_believed() {
-    let mut play = answered();
-    let stale = play.target().rst();
-    play.respond(tcpcopy_wire::Segment { seq: stale.seq - 1, ..stale });
-    play.user_says("more", 100);
-    play.expect(&["P. 4 ack 101 more"]);
-}
-
-#[test]
-fn a_reset_beyond_what_was_lost_on_the_way_back_is_believed() {
-    let mut play = answered();
-    play.target().next += 5_000; // an answer we never saw
-    play.target_rst();
-    play.user_says("more", 100);
-    play.expect(&["S 0"]);
-}
-
-#[test]
-fn a_reset_is_not_answered() {
-    // RFC 9293 §3.10.7.4, second step: the connection is gone, nothing is sent on it.
-    let mut play = Play::opened();
-    play.user_says("ask", 0);
-    play.sent();
-    play.target_rst();
-    assert!(play.sent().iter().all(|sent| !sent.headers.flags.rst()));
-}
-
-#[test]
-fn a_user_who_closes_after_a_reset_leaves_nothing_behind() {
-    let mut play = answered();
-    play.target_rst();
-    play.user_fin(100);
-    play.expect_nothing();
-    play.expect_end(Verdict::Complete);
-}
-
-#[test]
 fn stopping_resets_every_connection() {
-    let mut play = answered();
+    let mut play = Play::answered();
     play.user_says("ask", 100);
     play.sent();
     play.engine.handle_shutdown(play.now);
@@ -379,7 +225,7 @@ fn stopping_resets_every_connection() {
 
 #[test]
 fn stopping_twice_ends_nothing_twice() {
-    let mut play = answered();
+    let mut play = Play::answered();
     play.engine.handle_shutdown(play.now);
     play.engine.handle_shutdown(play.now);
     play.settle();
@@ -389,7 +235,7 @@ fn stopping_twice_ends_nothing_twice() {
 #[test]
 fn a_keepalive_of_the_target_is_answered() {
     // RFC 9293 §3.8.4: one below RCV.NXT, with and without a byte of garbage.
-    let mut play = answered();
+    let mut play = Play::answered();
     for payload_len in [0, 1] {
         play.advance(60_000);
         let keepalive = play.target().acks();
@@ -401,7 +247,7 @@ fn a_keepalive_of_the_target_is_answered() {
 
 #[test]
 fn a_keepalive_of_the_user_is_not_a_word() {
-    let mut play = answered();
+    let mut play = Play::answered();
     let seq = play.user.next - 1;
     let mut keepalive = play.user.repeats(seq, "k");
     play.capture(keepalive.clone());

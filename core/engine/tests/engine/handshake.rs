@@ -64,6 +64,21 @@ fn the_mss_option_is_clamped_to_the_mtu() {
 }
 
 #[test]
+fn no_packet_is_larger_than_the_mtu() {
+    for mtu in [576, 1_280, 1_500, 9_000] {
+        let mut play = Play::with(EngineOptions { mtu, ..EngineOptions::default() });
+        play.user.syn_options.mss = Some(u16::MAX);
+        play.user.syn_options.timestamps = Some(Timestamps { value: 7_000, echo: 0 });
+        play.user_syn();
+        play.target().syn_options = play.user.syn_options;
+        play.target_syn_ack();
+        play.user_says(vec![b'x'; 200_000], 0);
+        let longest = play.sent().iter().map(|sent| 20 + 20 + 12 + sent.payload.len()).max();
+        assert_eq!(longest, Some(usize::from(mtu)));
+    }
+}
+
+#[test]
 fn an_ipv6_user_reaches_an_ipv6_target_with_room_for_the_longer_header() {
     let mut play = Play::mapped(EngineOptions::default(), vec![mapping("[fd00::1]:80", "[fd00::2]:8080")]);
     play.user = User { online: end("[fd00::1]:80"), ..User::at("[fd01::7]:4000") };

@@ -1,15 +1,19 @@
 //! The engine as its users see it: captured segments and responses in, packets out, in virtual time.
 
 mod accounting;
+mod beginnings;
 mod capture;
 mod closing;
 mod documentation;
 mod handshake;
 mod limits;
 mod lossy;
+mod pacing;
 mod properties;
 mod reconnect;
 mod recovery;
+mod refusals;
+mod resets;
 mod retransmission;
 mod sampling;
 mod script;

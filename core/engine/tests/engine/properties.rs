@@ -143,13 +143,15 @@ struct Chaos {
     users: Vec<User>,
     /// Steps are not settled one by one but in batches of this size.
     batch: usize,
+    /// So many packets are taken out after a batch, if not all.
+    haste: Option<usize>,
     waiting: usize,
 }
 
 impl Chaos {
-    fn new(options: EngineOptions, batch: usize) -> Self {
+    fn new(options: EngineOptions, batch: usize, haste: Option<usize>) -> Self {
         let users = (0..USERS).map(|user| User::at(&format!("10.1.0.{user}:4000"))).collect();
-        Self { play: Play::with(options), users, batch, waiting: 0 }
+        Self { play: Play::with(options), users, batch, haste, waiting: 0 }
     }
 
     fn play(&mut self, step: &Step) {
@@ -197,7 +199,10 @@ impl Chaos {
         self.waiting += 1;
         if self.waiting >= self.batch {
             self.waiting = 0;
-            self.play.settle();
+            match self.haste {
+                Some(packets) => self.play.settle_in_haste(packets),
+                None => self.play.settle(),
+            }
         }
         self.check();
     }
@@ -279,9 +284,10 @@ proptest! {
     fn nothing_that_comes_in_breaks_the_engine(
         options in options(),
         batch in 1..4_usize,
+        haste in proptest::option::of(0..3_usize),
         steps in proptest::collection::vec(step(), 1..80),
     ) {
-        let mut chaos = Chaos::new(options, batch);
+        let mut chaos = Chaos::new(options, batch, haste);
         for step in &steps {
             chaos.play(step);
         }
@@ -293,7 +299,7 @@ proptest! {
         options in options(),
         steps in proptest::collection::vec(step(), 1..60),
     ) {
-        let mut chaos = Chaos::new(options, 1);
+        let mut chaos = Chaos::new(options, 1, None);
         for step in &steps {
             chaos.play(step);
         }
@@ -310,7 +316,7 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..60),
     ) {
         let [first, second] = [(); 2].map(|()| {
-            let mut chaos = Chaos::new(EngineOptions::default(), 1);
+            let mut chaos = Chaos::new(EngineOptions::default(), 1, None);
             steps.iter().for_each(|step| chaos.play(step));
             let sent = chaos.play.sent();
             let lines: Vec<_> = sent.iter().map(|sent| (sent.session, sent.flow, sent.line())).collect();

@@ -109,6 +109,49 @@ fn a_partial_acknowledgement_brings_the_next_missing_segment() {
 }
 
 #[test]
+fn a_loss_halves_what_is_under_way() {
+    let mut play = Play::opened();
+    play.target_acks();
+    let flight = |play: &mut Play| {
+        play.user_says(vec![b'x'; 64 * 1_460], 0);
+        play.sent().len() as u32
+    };
+    assert_eq!(flight(&mut play), 32);
+    while play.engine.pending().bytes > 0 {
+        play.target_acks();
+        play.sent();
+    }
+    let una = 1 + 64 * 1_460;
+    let sent = flight(&mut play);
+    assert!(sent > 40);
+    sack(&mut play, una, &[(una + 1_460, una + sent * 1_460)]);
+    assert_eq!(play.sent()[0].seq, una);
+    play.target_acks_to(una + sent * 1_460);
+    while play.engine.pending().bytes > 0 {
+        play.target_acks();
+        play.sent();
+    }
+    let after = flight(&mut play);
+    assert!((sent / 2..sent).contains(&after), "{after} segments, {sent} before");
+}
+
+#[test]
+fn a_repetition_without_a_timeout_measures_nothing_either() {
+    // RFC 6298 §3.
+    let mut play = ten_words();
+    play.advance(100);
+    for _ in 0..3 {
+        play.target_acks_to(1);
+    }
+    play.advance(90);
+    play.target_acks_to(101);
+    play.user_says("more", 0);
+    play.sent();
+    play.advance(200);
+    play.expect(&["P. 101 ack 1 more"]);
+}
+
+#[test]
 fn a_second_loss_after_recovery_is_recovered_again() {
     let mut play = ten_words();
     for _ in 0..3 {

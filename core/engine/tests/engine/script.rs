@@ -3,6 +3,7 @@
 //!
 //! Both sides' sequence numbers begin just below 2³², so that nearly every test crosses the wrap.
 
+mod openings;
 mod sent;
 mod target;
 mod user;
@@ -86,21 +87,6 @@ impl Play {
             began,
             packet: vec![0; 65_536],
         }
-    }
-
-    /// A play whose connection is open on both sides, with nothing said yet. The user is near: no pacing.
-    pub(crate) fn opened() -> Self {
-        Self::new().open()
-    }
-
-    /// Opens the connection on both sides.
-    #[track_caller]
-    pub(crate) fn open(mut self) -> Self {
-        self.user_syn();
-        self.user_acks(0);
-        self.target_syn_ack();
-        self.expect(&["S 0", ". 1 ack 1"]);
-        self
     }
 
     /// Milliseconds since the play began.
@@ -287,15 +273,32 @@ impl Play {
     fn drain(&mut self) {
         self.drain_registrations();
         for _ in 0..MOST_PACKETS {
-            let Some((id, len)) = self.engine.poll_transmit(self.now, &mut self.packet) else {
+            if !self.transmit_one() {
                 return self.drain_registrations();
-            };
-            let packet = std::mem::take(&mut self.packet);
-            let segment = parse_ip(&packet[..len], len).expect("what we transmit is a TCP segment");
-            self.transmitted(id, &segment);
-            self.packet = packet;
+            }
         }
         panic!("at {} ms a drain does not end", self.clock());
+    }
+
+    /// A round that is cut short: `packets` are transmitted at the most, others wait for the next one.
+    #[track_caller]
+    pub(crate) fn settle_in_haste(&mut self, packets: usize) {
+        self.engine.handle_timeout(self.now);
+        self.drain_registrations();
+        let _ = (0..packets).find(|_| !self.transmit_one());
+    }
+
+    /// Takes the next packet out of the engine, if one is due.
+    #[track_caller]
+    fn transmit_one(&mut self) -> bool {
+        let Some((id, len)) = self.engine.poll_transmit(self.now, &mut self.packet) else {
+            return false;
+        };
+        let packet = std::mem::take(&mut self.packet);
+        let segment = parse_ip(&packet[..len], len).expect("what we transmit is a TCP segment");
+        self.transmitted(id, &segment);
+        self.packet = packet;
+        true
     }
 
     fn drain_registrations(&mut self) {

@@ -102,6 +102,19 @@ fn a_window_that_opens_is_used_at_once() {
 }
 
 #[test]
+fn what_is_lost_after_a_window_was_closed_is_repeated_as_soon_as_ever() {
+    let mut play = offered(0);
+    play.user_says("hello", 0);
+    play.advance(30_000);
+    play.sent();
+    play.target().window = 1_000;
+    play.target_acks();
+    play.expect(&["P. 1 ack 1 hello"]);
+    play.advance(200);
+    play.expect(&["P. 1 ack 1 hello"]);
+}
+
+#[test]
 fn a_window_that_opened_unheard_is_found_by_the_next_probe() {
     let mut play = offered(0);
     play.user_says("hello", 0);
