@@ -89,6 +89,11 @@ impl Reassembly {
         self.ahead_bytes + self.ahead.capacity() * size_of::<Piece>()
     }
 
+    /// The end of everything seen, in order or not.
+    pub(crate) fn furthest(&self) -> SeqNum {
+        self.ahead.back().map_or(self.next, Piece::end)
+    }
+
     /// Whether something is held behind a hole.
     pub(crate) fn has_hole(&self) -> bool {
         !self.ahead.is_empty()

@@ -135,9 +135,10 @@ impl Session {
         self.verdict.is_some() && self.connection.reset_due.is_none()
     }
 
-    /// What was seen last of the user.
+    /// What was seen last of the user. One who has not spoken yet is listening.
     pub(crate) fn last_seen(&self) -> LastSeen {
-        LastSeen { heard: self.last_word.ack, next: self.reassembly.next(), is_listening: false }
+        let is_listening = self.last_word.captured_at.is_none();
+        LastSeen { heard: self.last_word.ack, next: self.reassembly.next(), is_listening }
     }
 
     /// The headers of a segment with which another session of this user begins at `seq`.
@@ -180,6 +181,7 @@ impl Session {
         if self.verdict.is_some() {
             return;
         }
+        self.forget_capture(cx);
         let (turns, bytes) = self.pending();
         let went_well = matches!(verdict, Verdict::Complete | Verdict::UserReset);
         let verdict = if went_well && self.has_lost_turns { Verdict::TargetReset } else { verdict };

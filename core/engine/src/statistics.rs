@@ -27,9 +27,9 @@ pub struct Statistics {
     pub turns_captured: u64,
     /// Captured segments not taken into a session, by [`Ignored::ALL`].
     pub ignored: [u64; Ignored::ALL.len()],
-    /// Captured payload bytes of connections joined in their middle that came before their first turn.
+    /// Captured payload bytes of connections without a session that came before their next turn.
     pub bytes_before_first_turn: u64,
-    /// Bytes of the users that the capture never saw (holes in captured streams).
+    /// Bytes of the users in holes of captured streams, and behind them up to where a turn was recognised.
     pub bytes_never_captured: u64,
     /// Sessions opened.
     pub sessions_opened: u64,

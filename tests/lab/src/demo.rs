@@ -145,10 +145,15 @@ fn judge(terminal: &mut Terminal, outcome: &Outcome) {
         terminal.line(&terminal.bad(&format!("  {complaint}")));
     }
     let verdict = if outcome.passed() {
-        terminal.good(&format!("passed: {} of the requests had to arrive", outcome.must))
+        terminal.good(&format!("passed: {} of the requests had to arrive", required(outcome.must)))
     } else {
         terminal.bad("failed")
     };
     let times = format!("users {}, drain {}", seconds(outcome.at_work), seconds(outcome.drain));
     terminal.line(&format!("  {verdict} ({times})"));
+}
+
+/// A required fraction in words.
+fn required(must: f64) -> String {
+    if must >= 1.0 { "all".to_owned() } else { format!("{:.1} %", must * 100.0) }
 }

@@ -30,6 +30,9 @@ impl Terminal {
     /// Redraws the line of progress; nothing where that is impossible.
     pub fn progress(&mut self, text: &str) {
         if self.live {
+            // A line that wraps could not be redrawn.
+            let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+            let text: String = text.chars().take(width.saturating_sub(1)).collect();
             // Carriage return, text, erase to the end of the line (ECMA-48 EL).
             print!("\r{text}\x1b[K");
             self.drawn = true;

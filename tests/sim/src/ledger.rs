@@ -182,37 +182,27 @@ impl Ledger {
         Err("no user ever said what it begins with".into())
     }
 
-    /// Attributes what was too short to be recognised at once. To be called when nothing more will be heard.
-    pub(crate) fn attribute_heads(&mut self) -> Result<(), Violation> {
-        for number in 0..self.hearings.len() {
-            let head = std::mem::take(&mut self.hearings[number].head);
-            if head.is_empty() {
-                continue;
-            }
-            let anywhere = self
-                .streams
-                .iter()
-                .enumerate()
-                .filter(|_| self.blurs_turns)
-                .flat_map(|(index, stream)| (0..stream.bytes.len()).map(move |start| (index, start)));
-            let candidates = self.by_tag.values().copied().chain(anywhere).filter(|(index, start)| {
-                let stream = &self.streams[*index];
-                let bytes = *start..*start + head.len();
-                stream.bytes.get(bytes.clone()) == Some(&head) && stream.given.contains(&bytes)
-            });
-            // The one nobody has heard yet is the likelier one.
-            let best = candidates.min_by_key(|(index, start)| {
-                let heard = self.streams[*index].received.contains(&(*start..*start + head.len()));
-                (heard, *index, *start)
-            });
-            let Some((index, start)) = best else {
-                return Err(Violation(format!(
-                    "target connection {number}: nobody said the few bytes it heard"
-                )));
-            };
-            self.streams[index].received.insert(start..start + head.len());
+    /// How many bytes the target heard on connections that ended before they could be recognised; an error
+    /// when nobody can have said them.
+    pub(crate) fn unrecognised(&self) -> Result<usize, Violation> {
+        let heads =
+            || self.hearings.iter().map(|hearing| hearing.head.as_slice()).filter(|head| !head.is_empty());
+        let may_begin = |stream: &Stream, start: usize| {
+            let opens = stream.requests.iter().any(|request| request.bytes.start == start);
+            opens || self.blurs_turns || (!stream.syn_given && stream.first_given == Some(start))
+        };
+        let was_said = |head: &[u8]| {
+            self.streams.iter().any(|stream| {
+                let starts = stream.bytes.windows(head.len()).enumerate().filter(|(_, bytes)| *bytes == head);
+                starts.map(|(start, _)| start).any(|start| {
+                    may_begin(stream, start) && stream.given.contains(&(start..start + head.len()))
+                })
+            })
+        };
+        match heads().find(|head| !was_said(head)) {
+            Some(head) => Err(Violation(format!("nobody said the few bytes {head:?} that the target heard"))),
+            None => Ok(heads().map(<[u8]>::len).sum()),
         }
-        Ok(())
     }
 
     /// How often each request arrived whole on one connection, by tag.

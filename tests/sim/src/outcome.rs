@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tcpcopy_engine::{Engine, Ignored, Statistics, Verdict};
 
+use crate::Violation;
 use crate::ledger::Ledger;
 
 /// What became of a world.
@@ -29,23 +30,24 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(ledger: &Ledger, engine: &Engine, lasted: Duration) -> Self {
+    pub(crate) fn new(ledger: &Ledger, engine: &Engine, lasted: Duration) -> Result<Self, Violation> {
         let arrivals = ledger.arrivals();
         let said = || {
             ledger.streams.iter().flat_map(|stream| stream.requests.iter().map(move |said| (stream, said)))
         };
         let captured = || said().filter(|(stream, said)| stream.given.contains(&said.bytes));
         let arrived = |tag: u32| arrivals.get(&tag).copied().unwrap_or(0);
-        Self {
+        let recognised: usize = ledger.streams.iter().map(|stream| stream.received.total()).sum();
+        Ok(Self {
             captured: captured().count() as u64,
             replayed: captured().filter(|(_, said)| arrived(said.tag) > 0).count() as u64,
             scripted: said().count() as u64,
             repeated: said().map(|(_, said)| arrived(said.tag).saturating_sub(1) as u64).sum(),
             repetitions: ledger.repetitions(),
-            bytes_replayed: ledger.streams.iter().map(|stream| stream.received.total() as u64).sum(),
+            bytes_replayed: (recognised + ledger.unrecognised()?) as u64,
             statistics: engine.statistics().clone(),
             lasted,
-        }
+        })
     }
 
     /// Captured requests that the target did not hear whole.

@@ -97,8 +97,7 @@ impl World {
 
     fn come_to_an_end(&mut self) -> Result<Outcome, Violation> {
         self.live()?;
-        self.ledger.attribute_heads()?;
-        let outcome = Outcome::new(&self.ledger, &self.replayer.engine, self.elapsed());
+        let outcome = Outcome::new(&self.ledger, &self.replayer.engine, self.elapsed())?;
         invariants::check_end(&self.scenario, &self.ledger, &self.replayer.engine, &outcome)?;
         Ok(outcome)
     }

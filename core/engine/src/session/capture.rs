@@ -39,6 +39,7 @@ impl Session {
     ) {
         if self.verdict.is_some() {
             self.overhear(segment);
+            cx.statistics.bytes_before_first_turn += u64::from(segment.payload_len);
             return cx.statistics.ignore(Ignored::NoSession);
         }
         self.active_at = cx.now;
@@ -85,7 +86,7 @@ impl Session {
         }
         if self.reassembly.has_hole() {
             self.closing_verdict = Verdict::CaptureGap;
-            self.forget_capture();
+            self.forget_capture(cx);
         }
         self.backlog.push(ChunkKind::Fin, &[], cx.now, false, None);
         self.settle(cx);
@@ -102,11 +103,11 @@ impl Session {
         self.closing_verdict = Verdict::CaptureGap;
         self.backlog.push(ChunkKind::Reset, &[], cx.now, false, None);
         self.settle(cx);
-        Some(match rest.skip_hole() {
-            Ok(()) => {
-                cx.statistics.bytes_never_captured += u64::from(rest.next().distance(next).unsigned_abs());
-                Rest::Following(rest)
-            }
+        let skipped = rest.skip_hole();
+        let goes_on_at = skipped.map_or_else(|(end, _)| end, |()| rest.next());
+        cx.statistics.bytes_never_captured += u64::from(goes_on_at.distance(next).unsigned_abs());
+        Some(match skipped {
+            Ok(()) => Rest::Following(rest),
             Err((next, heard)) => Rest::Seeking(LastSeen { heard, next, is_listening: false }),
         })
     }
@@ -220,8 +221,11 @@ impl Session {
     }
 
     /// Nothing more is expected of the capture: what is held behind a hole is of no use.
-    fn forget_capture(&mut self) {
-        self.reassembly = Reassembly::new(self.reassembly.next());
+    pub(super) fn forget_capture(&mut self, cx: &mut Context<'_>) {
+        let next = self.reassembly.next();
+        cx.statistics.bytes_never_captured +=
+            u64::from(self.reassembly.furthest().distance(next).unsigned_abs());
+        self.reassembly = Reassembly::new(next);
     }
 
     /// The turn that words with `mark` open: the first ones of all, or those after hearing something.
@@ -249,8 +253,9 @@ impl Session {
         self.closing_verdict = Verdict::UserReset;
         if missing > 0 || self.reassembly.has_hole() {
             self.closing_verdict = Verdict::CaptureGap;
-            cx.statistics.bytes_never_captured += u64::from(missing.max(0).unsigned_abs());
-            self.forget_capture();
+            let beyond = segment.seq.distance(self.reassembly.furthest()).max(0);
+            cx.statistics.bytes_never_captured += u64::from(beyond.unsigned_abs());
+            self.forget_capture(cx);
         }
         let turn = self.turn_of(Mark::of(segment, captured_at));
         let turn = turn.filter(|_| self.last_word.captured_at.is_some());

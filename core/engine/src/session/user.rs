@@ -25,6 +25,8 @@ pub(super) struct User {
     pub(super) rtt: Option<Duration>,
 }
 
+/// The two bits of the type of service that are no part of it (RFC 3168 §5): we do not take part in ECN.
+const ECN_FIELD: u8 = 0x03;
 /// A hop count below this one would not survive a detour.
 const LEAST_TTL: u8 = 32;
 /// The window scale and window of a connection whose SYN was not captured.
@@ -59,7 +61,7 @@ impl User {
             syn_window: if whole { segment.window } else { u16::MAX },
             window: if whole { (segment.window >> shift).max(1) } else { JOINED_WINDOW },
             ttl: segment.ttl.max(LEAST_TTL),
-            tos: segment.tos,
+            tos: segment.tos & !ECN_FIELD,
             clock: segment.options.timestamps.map_or(0, |stamps| stamps.value),
             clock_at: now,
             syn_at: whole.then_some(captured_at),

@@ -13,6 +13,8 @@ use crate::script::{Play, Said, Sent};
 const TARGET_RETRIES_MS: u64 = 200;
 /// The world ticks in steps of this size.
 const TICK_MS: u64 = 5;
+/// From then on no SYN is lost any more: a connection that is never made has a test of its own.
+const HANDSHAKE_MS: u64 = 3_000;
 /// By this time everything has arrived.
 const PATIENCE_MS: u64 = 900_000;
 const MSS: u32 = 1_460;
@@ -158,11 +160,16 @@ fn weather() -> impl Strategy<Value = Weather> {
     )
 }
 
-/// What becomes of `packets` on a link.
-fn carried<T: Clone>(rng: &mut fastrand::Rng, weather: Weather, lost: u8, packets: Vec<T>) -> Vec<T> {
+/// What becomes of `packets` on a link that loses so many of a hundred like each.
+fn carried<T: Clone>(
+    rng: &mut fastrand::Rng,
+    weather: Weather,
+    lost: impl Fn(&T) -> u8,
+    packets: Vec<T>,
+) -> Vec<T> {
     let mut arriving = Vec::new();
     for packet in packets {
-        if rng.u8(0..100) < lost {
+        if rng.u8(0..100) < lost(&packet) {
             continue;
         }
         if rng.u8(0..100) < weather.doubled {
@@ -222,15 +229,19 @@ fn run(questions: &[(usize, u32, u32)], cut: usize, buffer: u32, pause_ms: u64, 
             && let Some(batch) = coming.next()
         {
             // The capture sees reordering and repetition before it, but no loss.
-            let none_lost = carried(&mut rng, weather, 0, batch);
+            let none_lost = carried(&mut rng, weather, |_| 0, batch);
             play.capture_batch(none_lost);
             speaks_at = play.clock() + pause_ms;
         }
         let before = server.said;
         let mut heard_anything = false;
         let mut answers = Vec::new();
+        let spared = play.clock() >= HANDSHAKE_MS;
+        let lost = |flags: Flags, lost: u8| if flags.syn() && spared { 0 } else { lost };
+        let lost_there = |sent: &Sent| lost(sent.headers.flags, weather.lost_there);
+        let lost_back = |answer: &Segment<'static>| lost(answer.flags, weather.lost_back);
         let sent = play.sent();
-        for sent in carried(&mut rng, weather, weather.lost_there, sent) {
+        for sent in carried(&mut rng, weather, lost_there, sent) {
             heard_anything = true;
             if sent.headers.flags.syn() {
                 answers.push(Segment { window: (buffer.min(65_535)) as u16, ..play.target().syn_ack() });
@@ -245,7 +256,7 @@ fn run(questions: &[(usize, u32, u32)], cut: usize, buffer: u32, pause_ms: u64, 
         } else if heard_anything && server.heard_to > 0 {
             server.speak(&mut play, before, &mut answers);
         }
-        let arriving = carried(&mut rng, weather, weather.lost_back, answers);
+        let arriving = carried(&mut rng, weather, lost_back, answers);
         play.respond_batch(arriving);
         play.advance(TICK_MS);
     }
