@@ -66,7 +66,7 @@ impl Relaying {
         let address = options.listen;
         let mut listener =
             TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
-        let mut rounds = Rounds::new(options.snapshot_interval, captures.len())?;
+        let rounds = Rounds::new(options.snapshot_interval, captures.len())?;
         captures.register(rounds.registry())?;
         let accept = Token(rounds.free_token());
         rounds.registry().register(&mut listener, accept, Interest::READABLE)?;

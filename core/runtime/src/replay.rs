@@ -75,7 +75,7 @@ impl Replay {
         let captures = Captures::open(&capture_options(&options)?)?;
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
         let outlet = Outlet::open(targets)?;
-        let mut rounds = Rounds::new(options.snapshot_interval, captures.len())?;
+        let rounds = Rounds::new(options.snapshot_interval, captures.len())?;
         captures.register(rounds.registry())?;
         let (first_token, now) = (rounds.free_token(), rounds.now());
         let connections = options.connections.max(1);

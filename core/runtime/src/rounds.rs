@@ -47,7 +47,7 @@ impl Rounds {
         let poll = Poll::new()?;
         let mut signals = Signals::new()?;
         signals.register(poll.registry(), stop, hangup)?;
-        let mut clock = Clock::new();
+        let clock = Clock::new();
         let now = clock.now();
         Ok(Self {
             poll,
@@ -72,7 +72,7 @@ impl Rounds {
         self.poll.registry()
     }
 
-    pub(crate) fn now(&mut self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.clock.now()
     }
 
