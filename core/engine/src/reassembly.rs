@@ -89,9 +89,10 @@ impl Reassembly {
         self.ahead_bytes + self.ahead.capacity() * size_of::<Piece>()
     }
 
-    /// The end of everything seen, in order or not.
+    /// The end of all bytes seen, in order or not.
     pub(crate) fn furthest(&self) -> SeqNum {
-        self.ahead.back().map_or(self.next, Piece::end)
+        let ends = self.ahead.iter().map(|piece| piece.start + piece.bytes.len() as u32);
+        ends.fold(self.next, |furthest, end| if end > furthest { end } else { furthest })
     }
 
     /// Whether something is held behind a hole.

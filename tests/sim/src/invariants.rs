@@ -5,7 +5,7 @@ use tcpcopy_engine::{Engine, Verdict};
 use crate::Violation;
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
-use crate::scenario::Scenario;
+use crate::scenario::{Ending, Scenario};
 
 pub(crate) fn check_end(
     scenario: &Scenario,
@@ -15,6 +15,10 @@ pub(crate) fn check_end(
 ) -> Result<(), Violation> {
     nothing_is_left(engine)?;
     sums_agree(outcome)?;
+    verdicts_have_a_cause(scenario, outcome)?;
+    if scenario.captures_everything() && !scenario.blurs_turns() {
+        turns_agree(ledger, outcome)?;
+    }
     let ended_early = Verdict::ALL.iter().zip(&outcome.statistics.ended).any(|(verdict, ended)| {
         ended.sessions > 0 && !matches!(verdict, Verdict::Complete | Verdict::UserReset | Verdict::Idle)
     });
@@ -57,6 +61,54 @@ fn sums_agree(outcome: &Outcome) -> Result<(), Violation> {
         )));
     }
     Ok(())
+}
+
+/// Turns that were captured and not lost were heard.
+fn turns_agree(ledger: &Ledger, outcome: &Outcome) -> Result<(), Violation> {
+    let statistics = &outcome.statistics;
+    let requests =
+        ledger.streams.iter().flat_map(|stream| stream.requests.iter().map(move |said| (stream, said)));
+    let heard = requests.filter(|(stream, said)| stream.received.contains(&said.bytes)).count() as u64;
+    if statistics.turns_captured > heard + statistics.turns_lost() {
+        return Err(Violation(format!(
+            "of {} turns {} are lost by verdict, yet the target heard only {heard}",
+            statistics.turns_captured,
+            statistics.turns_lost()
+        )));
+    }
+    Ok(())
+}
+
+/// No session ended for a reason that this world does not give.
+fn verdicts_have_a_cause(scenario: &Scenario, outcome: &Outcome) -> Result<(), Violation> {
+    let users = &scenario.user_link;
+    let spoilt = users.loss > 0.0 || users.reorder > 0.0 || !scenario.captures_everything();
+    let ends_with = |ending| scenario.talk.endings.contains(&ending);
+    let ways = [&scenario.transmit_link, &scenario.response_link];
+    let far =
+        ways.iter().any(|link| link.loss > 0.1 || !link.dark.is_empty()) || !scenario.outages.is_empty();
+    let may_end_with = |verdict| match verdict {
+        Verdict::Complete | Verdict::UserReset => true,
+        Verdict::CaptureGap => spoilt || ends_with(Ending::UserResetsUnheard),
+        Verdict::Idle => spoilt || ends_with(Ending::UserVanishes),
+        Verdict::TargetReset => !scenario.target_cooperates() || !scenario.captures_everything(),
+        Verdict::TargetRefused => !scenario.target.down.is_empty() || scenario.target.resets_every.is_some(),
+        Verdict::TargetUnreachable => far,
+        Verdict::MemoryBudget => scenario.memory_budget < 1 << 20,
+        Verdict::TargetSilent | Verdict::SourcesExhausted | Verdict::NoSourceAddress | Verdict::Shutdown => {
+            false
+        }
+    };
+    let groundless = Verdict::ALL
+        .into_iter()
+        .zip(&outcome.statistics.ended)
+        .find(|(verdict, ended)| ended.sessions > 0 && !may_end_with(*verdict));
+    match groundless {
+        Some((verdict, _)) => {
+            Err(Violation(format!("a session ended as {} without a cause", verdict.name())))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Nothing was left out of the sessions without a verdict.

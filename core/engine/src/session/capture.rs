@@ -103,8 +103,9 @@ impl Session {
         self.closing_verdict = Verdict::CaptureGap;
         self.backlog.push(ChunkKind::Reset, &[], cx.now, false, None);
         self.settle(cx);
+        let furthest = rest.furthest();
         let skipped = rest.skip_hole();
-        let goes_on_at = skipped.map_or_else(|(end, _)| end, |()| rest.next());
+        let goes_on_at = skipped.map_or(furthest, |()| rest.next());
         cx.statistics.bytes_never_captured += u64::from(goes_on_at.distance(next).unsigned_abs());
         Some(match skipped {
             Ok(()) => Rest::Following(rest),

@@ -151,6 +151,51 @@ fn overlapping_turns_reset_together_are_counted_one_by_one() {
 }
 
 #[test]
+fn every_byte_the_user_said_is_captured_or_accounted_for_as_missing() {
+    // Thirteen bytes: three in order, four never captured, six behind those. Then, one by one, every way in which
+    // the session can end before or after its hole is given up.
+    let ends: [fn(&mut Play); 5] = [
+        |play| play.advance(40_000),
+        |play| {
+            play.user_fin(0);
+            play.advance(40_000);
+        },
+        |play| play.user_rst(),
+        |play| {
+            play.user = User { isn: play.user.next + 77_000, ..play.user.clone() };
+            play.user_syn();
+        },
+        |play| {
+            play.engine.handle_shutdown(play.now);
+            play.settle();
+        },
+    ];
+    for (at, end) in ends.into_iter().enumerate() {
+        let mut play = Play::opened();
+        play.user_says("one", 0);
+        play.target_says(100);
+        play.user.says("lost", 100);
+        play.user_says("behind", 0);
+        end(&mut play);
+        let statistics = play.statistics();
+        assert_eq!((statistics.bytes_captured, statistics.bytes_never_captured), (3, 10), "end {at}");
+        assert_taken(&play, 1, 3);
+    }
+}
+
+#[test]
+fn what_is_said_after_the_end_of_a_session_is_counted_too() {
+    let mut play = Play::opened();
+    play.user_says("one", 0);
+    play.target_says(100);
+    play.engine.handle_shutdown(play.now);
+    play.user_says("late", 0); // in the same round, before the session is gone
+    play.user_says("later", 0);
+    let statistics = play.statistics();
+    assert_eq!((statistics.bytes_captured, statistics.bytes_before_first_turn), (3, 9));
+}
+
+#[test]
 fn ignored_segments_are_counted_by_reason() {
     let mut play = Play::opened();
     let word = play.user.says("hello", 0);
