@@ -47,7 +47,7 @@ lint: deps
 # The end-to-end tests run the binaries, which `cargo test` alone would not all build.
 unit: deps
 	$(CARGO) build --workspace --bins
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 doc: deps
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
