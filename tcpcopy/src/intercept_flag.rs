@@ -41,6 +41,9 @@ fn parse(text: &str) -> Result<InterceptName, String> {
         };
         return named(Host::Address(addr.into()), port);
     }
+    if text.starts_with('[') {
+        return Err(format!("the bracket of \"{text}\" is not closed"));
+    }
     let (host, digits) = match text.split_once(':') {
         Some((host, digits)) => (host, Some(digits)),
         None => (text, None),
@@ -126,6 +129,7 @@ mod tests {
             ("10.10.3.3:", "the intercept has the port \"\", which is not a number from 1 to 65535"),
             ("10.10.3.333", "\"10.10.3.333\" is not an IP address"),
             ("0.0.0.0", "0.0.0.0 is not the address of a host"),
+            ("[fd00::3", "the bracket of \"[fd00::3\" is not closed"),
             ("[fd00::3]7000", "\"7000\" follows the address"),
             ("[10.0.0.1]:7000", "\"10.0.0.1\" is not an IPv6 address"),
             ("http://host", "the intercept has the port \"//host\", which is not a number from 1 to 65535"),

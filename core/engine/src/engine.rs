@@ -288,11 +288,11 @@ impl Engine {
     fn open(&mut self, now: Instant, seen: Seen<'_>) -> Option<SessionId> {
         let Seen { captured_at, captured, target, segment } = seen;
         if self.memory >= self.options.memory_budget {
-            self.refuse(Verdict::MemoryBudget);
+            self.refuse(segment.payload_len);
             return None;
         }
         let mut cx = Context { now, options: &self.options, statistics: &mut self.statistics };
-        // The flow is completed below, once the source end is known.
+        // The source end is known only once the session's id is.
         let unknown = Flow { client: captured.client, server: target };
         let mut session = Session::new(captured, unknown, segment, captured_at, &mut cx);
         if let Some(backlog) = self.spare.pop() {
@@ -300,23 +300,25 @@ impl Engine {
         }
         let id = self.sessions.insert(session);
         match self.sources.acquire(captured.client, target, id) {
-            Ok(source) => self.sessions[id].flow.client = source,
-            Err(reason) => {
-                self.sessions.remove(id);
-                self.statistics.end(reason.verdict(), 0, 0);
-                return None;
+            Ok(source) => {
+                let flow = Flow { client: source, server: target };
+                self.sessions[id].flow = flow;
+                self.registrations.push_back(Registration::Add { id, flow });
             }
+            Err(reason) => self.sessions[id].give_up_speaking(reason.verdict()),
         }
         self.by_capture.insert(captured, id);
-        self.registrations.push_back(Registration::Add { id, flow: self.sessions[id].flow });
         self.account(id);
         Some(id)
     }
 
-    /// Counts a session that could not even be opened.
-    fn refuse(&mut self, verdict: Verdict) {
+    /// Counts a session that there is no memory for, and what it would have begun with.
+    fn refuse(&mut self, payload_len: u32) {
+        let (turns, bytes) = (u64::from(payload_len > 0), u64::from(payload_len));
         self.statistics.sessions_opened += 1;
-        self.statistics.end(verdict, 0, 0);
+        self.statistics.turns_captured += turns;
+        self.statistics.bytes_captured += bytes;
+        self.statistics.end(Verdict::MemoryBudget, turns, bytes);
     }
 
     fn deliver(&mut self, id: SessionId, now: Instant, captured_at: Instant, segment: &Segment<'_>) {
@@ -404,8 +406,8 @@ impl Engine {
         }
         if self.sources.holder(&session.flow) == Some(id) {
             self.sources.release(&session.flow);
+            self.registrations.push_back(Registration::Remove { id });
         }
-        self.registrations.push_back(Registration::Remove { id });
         let backlog = session.into_backlog();
         if self.spare.len() < SPARE && backlog.held() <= SPARE_BYTES {
             self.spare.push(backlog);

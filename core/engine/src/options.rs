@@ -28,7 +28,8 @@ pub enum Sampling {
 /// Everything an engine needs to know beside its mappings.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// Largest IP packet to transmit, in bytes (68–65535).
+    /// Largest IP packet to transmit, in bytes (256–65535: below that no headers with options would fit beside
+    /// the least of data).
     pub mtu: u16,
     /// MSS option of a SYN that was not captured, in bytes (at least 88).
     pub joined_mss: u16,

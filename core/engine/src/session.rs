@@ -68,6 +68,8 @@ pub(crate) struct Session {
     has_lost_turns: bool,
     /// The verdict when everything captured has been said.
     closing_verdict: Verdict,
+    /// There is no source end for it, for this reason: what the user says is counted as lost.
+    unsayable: Option<Verdict>,
     heard_at: Instant,
     active_at: Instant,
     verdict: Option<Verdict>,
@@ -112,6 +114,7 @@ impl Session {
             repetitions: 0,
             has_lost_turns: false,
             closing_verdict: Verdict::Complete,
+            unsayable: None,
             heard_at: cx.now,
             active_at: cx.now,
             verdict: None,
@@ -184,13 +187,22 @@ impl Session {
         self.forget_capture(cx);
         let (turns, bytes) = self.pending();
         let went_well = matches!(verdict, Verdict::Complete | Verdict::UserReset);
-        let verdict = if went_well && self.has_lost_turns { Verdict::TargetReset } else { verdict };
+        let verdict = match self.unsayable {
+            Some(unsayable) => unsayable,
+            None if went_well && self.has_lost_turns => Verdict::TargetReset,
+            None => verdict,
+        };
         cx.statistics.end(verdict, turns, bytes);
         self.verdict = Some(verdict);
         if !matches!(self.connection.state, State::Closed | State::TimeWait) {
             self.connection.reset_due =
                 Some((self.connection.seq_after_all(), Some(self.connection.receive_next())));
         }
+    }
+
+    /// There is no source end for this session: nothing is said, everything counts as lost to `verdict`.
+    pub(crate) fn give_up_speaking(&mut self, verdict: Verdict) {
+        self.unsayable = Some(verdict);
     }
 
     /// The program stops.

@@ -77,10 +77,14 @@ impl Statistics {
     }
 
     pub(crate) fn end(&mut self, verdict: Verdict, turns_lost: u64, bytes_lost: u64) {
+        self.ended[verdict as usize].sessions += 1;
+        self.lose(verdict, turns_lost, bytes_lost);
+    }
+
+    pub(crate) fn lose(&mut self, verdict: Verdict, turns: u64, bytes: u64) {
         let ended = &mut self.ended[verdict as usize];
-        ended.sessions += 1;
-        ended.turns_lost += turns_lost;
-        ended.bytes_lost += bytes_lost;
+        ended.turns_lost += turns;
+        ended.bytes_lost += bytes;
     }
 
     /// Sessions ended, whatever the verdict.

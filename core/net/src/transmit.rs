@@ -54,7 +54,7 @@ pub enum TransmitError {
     #[error("it is not a sendable IP packet")]
     Malformed,
     /// Anything else, by its error number.
-    #[error("system error {0}")]
+    #[error("{}", io::Error::from_raw_os_error(*.0))]
     Other(i32),
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tcpcopy_engine::{Engine, EngineOptions, Mappings};
+use tcpcopy_engine::{Engine, EngineOptions, Mappings, Verdict};
 use tcpcopy_net::{CaptureDirection, CaptureOptions, capture_filter, devices, devices_for};
 use tcpcopy_wire::{Instant, parse_ip};
 
@@ -64,6 +64,8 @@ pub struct Replay {
     packet: Box<[u8]>,
     /// The engine may have more to transmit.
     is_transmitting: bool,
+    /// Verdicts that the log has told of.
+    told: [bool; Verdict::ALL.len()],
 }
 
 impl Replay {
@@ -88,6 +90,7 @@ impl Replay {
             outlet,
             packet: vec![0; PACKET_BYTES].into(),
             is_transmitting: false,
+            told: [false; Verdict::ALL.len()],
         })
     }
 
@@ -115,6 +118,7 @@ impl Replay {
             }
             if round.look {
                 self.captures.look_everywhere();
+                self.tell_of_losses();
             }
             if round.snapshot {
                 on_snapshot(&self.snapshot(round.now));
@@ -176,6 +180,17 @@ impl Replay {
             }
         }
         self.outlet.flush();
+    }
+
+    /// The first loss of each kind is told while there is time to do something about it.
+    fn tell_of_losses(&mut self) {
+        let ended = &self.engine.statistics().ended;
+        for ((verdict, ended), told) in Verdict::ALL.iter().zip(ended).zip(&mut self.told) {
+            if ended.turns_lost > 0 && !std::mem::replace(told, true) {
+                let (name, why) = (verdict.name(), verdict.explanation());
+                log::warn!("requests are being lost: {why} ({name}); further ones are counted");
+            }
+        }
     }
 
     fn stop(mut self) -> ReplaySnapshot {

@@ -167,7 +167,9 @@ impl Session {
         if !bytes.is_empty() {
             cx.statistics.bytes_captured += bytes.len() as u64;
             cx.statistics.turns_captured += u64::from(turn.is_some());
-            if self.skipping == Skipping::No {
+            if let Some(verdict) = self.unsayable {
+                cx.statistics.lose(verdict, u64::from(turn.take().is_some()), bytes.len() as u64);
+            } else if self.skipping == Skipping::No {
                 self.backlog.push(ChunkKind::Data, bytes, mark.captured_at, mark.push, turn.take());
             } else {
                 self.skip(bytes.len(), cx);

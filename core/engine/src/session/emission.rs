@@ -59,8 +59,9 @@ impl Session {
     /// A connection is asked for when its SYN was captured or there is something to say.
     pub(super) fn wants_connection(&self) -> bool {
         let next = self.backlog.chunk_at(self.connection.send.una);
-        (self.first_connection && self.user.syn_at.is_some())
-            || next.is_some_and(|chunk| chunk.kind == ChunkKind::Data)
+        let wanted = (self.first_connection && self.user.syn_at.is_some())
+            || next.is_some_and(|chunk| chunk.kind == ChunkKind::Data);
+        wanted && self.unsayable.is_none()
     }
 
     fn next_due(&mut self, cx: &mut Context<'_>) -> Option<Due> {

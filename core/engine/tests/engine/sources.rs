@@ -108,16 +108,23 @@ fn a_local_user_without_a_stand_in_is_refused_with_a_reason() {
     let mut play = Play::new();
     play.user = User::at("127.0.0.1:4000");
     play.user_syn();
+    play.user_says("ask", 0);
+    play.user_says("again", 100);
+    play.user_fin(0);
     play.expect_nothing();
     assert!(play.registrations.is_empty());
     play.expect_end(Verdict::NoSourceAddress);
-    assert_eq!(play.statistics().sessions_opened, 1);
+    let statistics = play.statistics();
+    assert_eq!((statistics.sessions_opened, statistics.sessions_joined), (1, 0));
+    assert_eq!((statistics.turns_captured, statistics.turns_lost()), (2, 2));
+    assert_eq!((statistics.bytes_captured, statistics.bytes_lost()), (8, 8));
 }
 
 #[test]
 fn a_user_of_another_family_than_the_target_is_refused_with_a_reason() {
     let mut play = Play::mapped(EngineOptions::default(), vec![mapping(ONLINE, "[fd00::2]:8080")]);
     play.user_syn();
+    play.user_rst();
     play.expect_nothing();
     play.expect_end(Verdict::NoSourceAddress);
 }
@@ -138,8 +145,10 @@ fn a_full_pool_says_so() {
     }
     assert_eq!(play.engine.pending().sessions, 64_512);
     play.user = User::at("10.2.0.1:4000");
-    let syn = play.user.syn();
-    play.engine.handle_capture(play.now, play.now, &syn.segment());
+    play.user_syn();
+    play.user_says("ask", 0);
+    play.user_rst();
     assert_eq!(play.ended(Verdict::SourcesExhausted), 1);
+    assert_eq!((play.statistics().turns_lost(), play.statistics().bytes_lost()), (1, 3));
     assert_eq!(play.engine.pending().sessions, 64_512);
 }
