@@ -11,7 +11,7 @@ use slotmap::{Key, KeyData, SlotMap};
 use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Ipv4Identification, Segment};
 
 use crate::backlog::Backlog;
-use crate::joining::Joining;
+use crate::joining::{Joining, LastSeen};
 use crate::options::{EngineOptions, Sampling};
 use crate::session::{Context, Rest, Session};
 use crate::sources::{NoSource, Sources};
@@ -288,7 +288,7 @@ impl Engine {
     fn open(&mut self, now: Instant, seen: Seen<'_>) -> Option<SessionId> {
         let Seen { captured_at, captured, target, segment } = seen;
         if self.memory >= self.options.memory_budget {
-            self.refuse(segment.payload_len);
+            self.refuse(now, captured, segment);
             return None;
         }
         let mut cx = Context { now, options: &self.options, statistics: &mut self.statistics };
@@ -312,13 +312,20 @@ impl Engine {
         Some(id)
     }
 
-    /// Counts a session that there is no memory for, and what it would have begun with.
-    fn refuse(&mut self, payload_len: u32) {
-        let (turns, bytes) = (u64::from(payload_len > 0), u64::from(payload_len));
-        self.statistics.sessions_opened += 1;
-        self.statistics.turns_captured += turns;
-        self.statistics.bytes_captured += bytes;
-        self.statistics.end(Verdict::MemoryBudget, turns, bytes);
+    /// There is no memory for a session that begins with `segment`. Its words, if it has any, are lost, and so is
+    /// the rest of that turn; the next turn is tried again.
+    fn refuse(&mut self, now: Instant, captured: Flow, segment: &Segment<'_>) {
+        let speaks = segment.payload_len > 0;
+        let heard = (speaks && segment.flags.ack()).then_some(segment.ack);
+        let last = LastSeen { heard, next: segment.seq + segment.len(), is_listening: !speaks };
+        self.joining.watch(captured, last, now);
+        if speaks {
+            let bytes = u64::from(segment.payload_len);
+            self.statistics.sessions_opened += 1;
+            self.statistics.turns_captured += 1;
+            self.statistics.bytes_captured += bytes;
+            self.statistics.end(Verdict::MemoryBudget, 1, bytes);
+        }
     }
 
     fn deliver(&mut self, id: SessionId, now: Instant, captured_at: Instant, segment: &Segment<'_>) {

@@ -67,7 +67,7 @@ impl Session {
     pub(crate) fn lose_patience(&mut self, cx: &mut Context<'_>) {
         let verdict = match self.connection.state {
             State::FinWait2 => self.closing_verdict,
-            _ if self.has_words() => Verdict::TargetSilent,
+            _ if self.has_words() || self.awaits_answer() => Verdict::TargetSilent,
             _ => Verdict::Idle,
         };
         self.end(verdict, cx);
@@ -80,12 +80,18 @@ impl Session {
             || (self.backlog.closing().is_some() && !self.connection.send.fin_sent)
     }
 
+    /// The online server answered the user's last words, the target has not.
+    fn awaits_answer(&self) -> bool {
+        let answered_online = self.hearing.is_some_and(|hearing| hearing.total > self.last_word.heard);
+        self.turn_at.is_some() && !self.gate.is_answered() && answered_online
+    }
+
     /// `-t` while something is due, `-k` while nothing is.
     fn patience_ends_at(&self, options: &EngineOptions) -> Instant {
         match self.connection.state {
             State::FinWait2 => self.active_at + HALF_WAY,
             State::TimeWait => Instant::MAX,
-            _ if self.has_words() => {
+            _ if self.has_words() || self.awaits_answer() => {
                 let oldest = self.backlog.chunk_at(self.connection.send.una);
                 let since = oldest.map_or(self.heard_at, |chunk| chunk.captured_at);
                 since.max(self.heard_at) + options.response_timeout

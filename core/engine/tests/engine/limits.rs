@@ -103,9 +103,14 @@ fn a_full_memory_opens_no_further_session() {
     }
     let pending = play.engine.pending();
     assert!(pending.memory <= 110_000);
-    assert_eq!(pending.sessions + play.ended(Verdict::MemoryBudget), 200);
-    assert_eq!(play.statistics().sessions_opened, 200);
-    assert!(pending.sessions > 10);
+    assert_eq!(play.statistics().sessions_opened, pending.sessions);
+    assert!(pending.sessions > 10 && pending.sessions < 200);
+    // The last user was refused: what is said counts as lost, once for a turn however many segments it has.
+    play.user_says("ask", 0);
+    play.user_says("more", 0);
+    assert_eq!(play.ended(Verdict::MemoryBudget), 1);
+    assert_eq!(play.statistics().turns_lost(), 1);
+    assert_eq!((play.statistics().bytes_lost(), play.statistics().bytes_before_first_turn), (3, 4));
 }
 
 #[test]

@@ -130,3 +130,15 @@ fn a_short_response_timeout_counts_for_connecting_too() {
     play.advance(7_000);
     play.expect_end(Verdict::TargetSilent);
 }
+
+#[test]
+fn a_target_that_takes_the_question_but_never_answers_is_silent() {
+    let mut play = Play::with(EngineOptions { response_timeout: ms(3_000), ..EngineOptions::default() }).open();
+    play.user_says("ask", 0);
+    play.target_acks();
+    play.advance(10_000);
+    play.expect_alive(); // nobody says that production answered
+    play.user_acks(100);
+    play.advance(5_000);
+    play.expect_end(Verdict::TargetSilent);
+}
