@@ -23,9 +23,14 @@ impl Coverage {
         wanted.is_empty() || self.0.iter().any(|range| range.start <= wanted.start && wanted.end <= range.end)
     }
 
+    /// The end of what is in the set from `start` on without a hole.
+    pub(crate) fn run_from(&self, start: usize) -> usize {
+        self.0.iter().find(|range| range.contains(&start)).map_or(start, |range| range.end)
+    }
+
     /// How many offsets from zero on are all in the set.
     pub(crate) fn prefix(&self) -> usize {
-        self.0.first().filter(|range| range.start == 0).map_or(0, |range| range.end)
+        self.run_from(0)
     }
 
     pub(crate) fn total(&self) -> usize {
@@ -44,7 +49,7 @@ mod tests {
             coverage.insert(start..end);
         }
         assert_eq!(coverage.0, [0..40, 50..60]);
-        assert_eq!((coverage.prefix(), coverage.total()), (40, 50));
+        assert_eq!((coverage.prefix(), coverage.run_from(50), coverage.total()), (40, 60, 50));
         assert!(coverage.contains(&(5..40)) && !coverage.contains(&(39..51)));
     }
 }

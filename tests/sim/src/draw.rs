@@ -44,7 +44,7 @@ impl Scenario {
             overlap_turns: draw.chance(0.1),
             only_whole_sessions: draw.chance(0.1),
             pool: draw.sometimes(0.3, |draw| draw.one_of(&[1, 2, 30])).unwrap_or(0),
-            memory_budget: draw.sometimes(0.05, |draw| draw.one_of(&[20_000, 200_000])).unwrap_or(64 << 20),
+            memory_budget: draw.sometimes(0.05, |draw| draw.one_of(&[20_000, 200_000])).unwrap_or(1 << 30),
             ..Self::calm(seed)
         }
     }

@@ -1,22 +1,24 @@
 //! What must hold when a world has ended.
 
-use tcpcopy_engine::{Engine, Verdict};
+use tcpcopy_engine::Verdict;
 
 use crate::Violation;
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
+use crate::replayer::Replayer;
 use crate::scenario::{Ending, Scenario};
 
 pub(crate) fn check_end(
     scenario: &Scenario,
     ledger: &Ledger,
-    engine: &Engine,
+    replayer: &Replayer,
     outcome: &Outcome,
 ) -> Result<(), Violation> {
-    nothing_is_left(engine)?;
+    nothing_is_left(replayer)?;
     sums_agree(outcome)?;
     verdicts_have_a_cause(scenario, outcome)?;
-    if scenario.captures_everything() && !scenario.blurs_turns() {
+    let gaps = outcome.statistics.ended[Verdict::CaptureGap as usize].sessions;
+    if scenario.captures_everything() && !scenario.blurs_turns() && gaps == 0 {
         turns_agree(ledger, outcome)?;
     }
     let ended_early = Verdict::ALL.iter().zip(&outcome.statistics.ended).any(|(verdict, ended)| {
@@ -32,10 +34,14 @@ pub(crate) fn check_end(
     losses_are_explained(scenario, outcome)
 }
 
-fn nothing_is_left(engine: &Engine) -> Result<(), Violation> {
-    let pending = engine.pending();
+fn nothing_is_left(replayer: &Replayer) -> Result<(), Violation> {
+    let pending = replayer.engine.pending();
     if pending.memory != 0 || pending.turns != 0 || pending.bytes != 0 {
         return Err(Violation(format!("all sessions have ended, but {pending:?}")));
+    }
+    let flows = replayer.subscriber.flows();
+    if flows != 0 {
+        return Err(Violation(format!("all sessions have ended, but {flows} flows are registered")));
     }
     Ok(())
 }
@@ -68,7 +74,13 @@ fn turns_agree(ledger: &Ledger, outcome: &Outcome) -> Result<(), Violation> {
     let statistics = &outcome.statistics;
     let requests =
         ledger.streams.iter().flat_map(|stream| stream.requests.iter().map(move |said| (stream, said)));
-    let heard = requests.filter(|(stream, said)| stream.received.contains(&said.bytes)).count() as u64;
+    // Of a request that the user broke off, what was said of it.
+    let heard = requests.filter(|(stream, said)| {
+        let start = said.bytes.start;
+        let end = stream.given.run_from(start).min(said.bytes.end);
+        end > start && stream.received.contains(&(start..end))
+    });
+    let heard = (heard.count() + ledger.unrecognised()?.0) as u64;
     if statistics.turns_captured > heard + statistics.turns_lost() {
         return Err(Violation(format!(
             "of {} turns {} are lost by verdict, yet the target heard only {heard}",
@@ -91,13 +103,14 @@ fn verdicts_have_a_cause(scenario: &Scenario, outcome: &Outcome) -> Result<(), V
         Verdict::Complete | Verdict::UserReset => true,
         Verdict::CaptureGap => spoilt || ends_with(Ending::UserResetsUnheard),
         Verdict::Idle => spoilt || ends_with(Ending::UserVanishes),
-        Verdict::TargetReset => !scenario.target_cooperates() || !scenario.captures_everything(),
+        // A target that is spoken to from the middle of a request on closes, and owes an answer for ever.
+        Verdict::TargetReset | Verdict::TargetSilent => {
+            !scenario.target_cooperates() || !scenario.captures_everything() || scenario.blurs_turns()
+        }
         Verdict::TargetRefused => !scenario.target.down.is_empty() || scenario.target.resets_every.is_some(),
         Verdict::TargetUnreachable => far,
         Verdict::MemoryBudget => scenario.memory_budget < 1 << 20,
-        Verdict::TargetSilent | Verdict::SourcesExhausted | Verdict::NoSourceAddress | Verdict::Shutdown => {
-            false
-        }
+        Verdict::SourcesExhausted | Verdict::NoSourceAddress | Verdict::Shutdown => false,
     };
     let groundless = Verdict::ALL
         .into_iter()

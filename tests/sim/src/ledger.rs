@@ -24,6 +24,8 @@ pub(crate) struct Stream {
     /// The first bytes given, whether or not they are the first ones said.
     first_given: Option<usize>,
     pub(crate) syn_given: bool,
+    /// The user was seen to have used the port anew: what comes later is not of it.
+    is_over: bool,
     /// What the target has heard of it on any connection.
     pub(crate) received: Coverage,
 }
@@ -74,6 +76,7 @@ impl Ledger {
                     given: Coverage::default(),
                     first_given: None,
                     syn_given: false,
+                    is_over: false,
                     received: Coverage::default(),
                 });
             }
@@ -90,22 +93,19 @@ impl Ledger {
     /// A packet of a user has reached the capture point; `given`: tcpcopy gets all of it.
     pub(crate) fn observe(&mut self, segment: &Segment<'_>, given: bool) -> Result<(), Violation> {
         let streams = self.by_client.get(&segment.source).map(Vec::as_slice).unwrap_or_default();
+        if segment.flags.syn() {
+            note_syn(&mut self.streams, streams, segment.seq, given);
+            return Ok(());
+        }
         for &index in streams.iter().rev() {
             let stream = &mut self.streams[index];
-            if segment.flags.syn() {
-                if *stream.isn.get_or_insert(segment.seq) == segment.seq {
-                    stream.syn_given |= given;
-                    return Ok(());
-                }
-                continue;
-            }
             let Some(isn) = stream.isn else { continue };
             let Ok(start) = usize::try_from(segment.seq.distance(isn + 1)) else { continue };
             let bytes = start..start + segment.payload.len();
             if stream.bytes.get(bytes.clone()) != Some(segment.payload) {
                 continue;
             }
-            if given && !bytes.is_empty() {
+            if given && !bytes.is_empty() && !stream.is_over {
                 stream.first_given.get_or_insert(start);
                 stream.given.insert(bytes);
             }
@@ -182,9 +182,9 @@ impl Ledger {
         Err("no user ever said what it begins with".into())
     }
 
-    /// How many bytes the target heard on connections that ended before they could be recognised; an error
-    /// when nobody can have said them.
-    pub(crate) fn unrecognised(&self) -> Result<usize, Violation> {
+    /// On how many connections, and how many bytes in all, the target heard too little to tell of which stream
+    /// it was; an error when nobody can have said it.
+    pub(crate) fn unrecognised(&self) -> Result<(usize, usize), Violation> {
         let heads =
             || self.hearings.iter().map(|hearing| hearing.head.as_slice()).filter(|head| !head.is_empty());
         let may_begin = |stream: &Stream, start: usize| {
@@ -201,7 +201,7 @@ impl Ledger {
         };
         match heads().find(|head| !was_said(head)) {
             Some(head) => Err(Violation(format!("nobody said the few bytes {head:?} that the target heard"))),
-            None => Ok(heads().map(<[u8]>::len).sum()),
+            None => Ok((heads().count(), heads().map(<[u8]>::len).sum())),
         }
     }
 
@@ -250,5 +250,16 @@ impl Ledger {
 
     fn places(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
         self.hearings.iter().filter_map(|hearing| hearing.place.clone())
+    }
+}
+
+/// A SYN of a client that began the streams `of_client`, the latest last.
+fn note_syn(streams: &mut [Stream], of_client: &[usize], isn: SeqNum, given: bool) {
+    let is_of = |stream: &mut Stream| *stream.isn.get_or_insert(isn) == isn;
+    let Some(at) = of_client.iter().rposition(|index| is_of(&mut streams[*index])) else { return };
+    let (older, newer) = of_client.split_at(at);
+    streams[newer[0]].syn_given |= given;
+    for index in older {
+        streams[*index].is_over |= given;
     }
 }

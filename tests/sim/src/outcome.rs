@@ -44,7 +44,7 @@ impl Outcome {
             scripted: said().count() as u64,
             repeated: said().map(|(_, said)| arrived(said.tag).saturating_sub(1) as u64).sum(),
             repetitions: ledger.repetitions(),
-            bytes_replayed: (recognised + ledger.unrecognised()?) as u64,
+            bytes_replayed: (recognised + ledger.unrecognised()?.1) as u64,
             statistics: engine.statistics().clone(),
             lasted,
         })

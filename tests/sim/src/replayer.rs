@@ -24,6 +24,8 @@ pub(crate) struct Replayer {
     sources: Option<(IpAddr, IpAddr)>,
     memory_budget: usize,
     mtu: usize,
+    /// What the target's MSS option comes to.
+    target_mtu: usize,
     transmit_mtu: Option<usize>,
     buffer: Vec<u8>,
     /// Packets for the target, in order.
@@ -61,6 +63,7 @@ impl Replayer {
             sources,
             memory_budget: scenario.memory_budget,
             mtu,
+            target_mtu: scenario.target.manner.mtu,
             transmit_mtu: scenario.transmit_mtu,
             buffer: vec![0; mtu],
             outgoing: Vec::new(),
@@ -164,7 +167,8 @@ impl Replayer {
             let (from, to) = (segment.source, segment.destination);
             return Err(Violation(format!("a packet was transmitted from {from} to {to}")));
         }
-        if packet.len() > self.mtu || !segment.is_whole() {
+        // RFC 9293 §3.7.1: options count against the MSS.
+        if packet.len() > self.mtu.min(self.target_mtu) || !segment.is_whole() {
             return Err(Violation(format!("a packet of {} bytes was transmitted", packet.len())));
         }
         Ok(())

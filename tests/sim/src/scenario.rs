@@ -193,7 +193,7 @@ impl Scenario {
             overlap_turns: false,
             only_whole_sessions: false,
             pool: 0,
-            memory_budget: 64 << 20,
+            memory_budget: 1 << 30,
         }
     }
 

@@ -98,7 +98,7 @@ impl World {
     fn come_to_an_end(&mut self) -> Result<Outcome, Violation> {
         self.live()?;
         let outcome = Outcome::new(&self.ledger, &self.replayer.engine, self.elapsed())?;
-        invariants::check_end(&self.scenario, &self.ledger, &self.replayer.engine, &outcome)?;
+        invariants::check_end(&self.scenario, &self.ledger, &self.replayer, &outcome)?;
         Ok(outcome)
     }
 
