@@ -12,7 +12,7 @@ use tcpcopy_sim::{Onlooker, Outcome, Scenario, World};
 use tcpcopy_wire::{Flags, Segment};
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 800;
 /// Failures reported in full; the others are only counted.
 const REPORTED: usize = 20;
 

@@ -133,7 +133,8 @@ fn a_short_response_timeout_counts_for_connecting_too() {
 
 #[test]
 fn a_target_that_takes_the_question_but_never_answers_is_silent() {
-    let mut play = Play::with(EngineOptions { response_timeout: ms(3_000), ..EngineOptions::default() }).open();
+    let mut play =
+        Play::with(EngineOptions { response_timeout: ms(3_000), ..EngineOptions::default() }).open();
     play.user_says("ask", 0);
     play.target_acks();
     play.advance(10_000);
