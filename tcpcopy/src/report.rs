@@ -104,7 +104,7 @@ const fn explanation(reason: Ignored) -> &'static str {
         Ignored::NotSampled => "of connections that -r or -g leaves out",
         Ignored::NotWhole => "of connections whose beginning was not captured, left out by -O",
         Ignored::BeforeFirstTurn => {
-            "of connections that had begun before the capture, before their first whole turn"
+            "of connections without a session (begun before the capture, or given up), before their next turn"
         }
         Ignored::NoSession => "without payload, of connections that are not replayed",
         Ignored::Truncated => "captured without all of their payload; see -S",
@@ -175,7 +175,7 @@ fn add_byte_remarks(table: &mut Table, engine: &Statistics) {
     remark(
         "before first turn",
         engine.bytes_before_first_turn,
-        "of connections joined in the middle; not in captured",
+        "of connections without a session, before their next turn; not in captured",
     );
     remark("never captured", engine.bytes_never_captured, "holes in what was captured; not in captured");
 }

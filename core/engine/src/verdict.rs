@@ -79,7 +79,7 @@ impl Verdict {
             Self::Idle => "nobody said anything for the idle time-out (-k)",
             Self::MemoryBudget => "the memory budget (-m) was exhausted",
             Self::SourcesExhausted => "every source address and port (-c) was in use",
-            Self::NoSourceAddress => "the client's address cannot speak to the target (see -c, -H)",
+            Self::NoSourceAddress => "the user's address cannot speak to the target (see -c, -H)",
             Self::Shutdown => "tcpcopy was told to stop",
         }
     }

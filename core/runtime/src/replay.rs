@@ -188,7 +188,7 @@ impl Replay {
         for ((verdict, ended), told) in Verdict::ALL.iter().zip(ended).zip(&mut self.told) {
             if ended.turns_lost > 0 && !std::mem::replace(told, true) {
                 let (name, why) = (verdict.name(), verdict.explanation());
-                log::warn!("requests are being lost: {why} ({name}); further ones are counted");
+                log::warn!("requests are being lost, verdict {name}: {why}; further ones are counted");
             }
         }
     }
