@@ -87,8 +87,8 @@ fn a_syn_that_is_lost_is_repeated_ever_less_often() {
 #[test]
 fn every_kind_of_segment_is_repeated_until_it_arrives() {
     let mut scenario = short(3);
-    scenario.transmit_link.loss = 0.3;
-    scenario.response_link.loss = 0.3;
+    scenario.transmit_link.loss = 0.2;
+    scenario.response_link.loss = 0.2;
     let outcome = run(scenario);
     assert_exact(&outcome);
     assert!(outcome.statistics.timeouts > 10, "{outcome}");

@@ -145,7 +145,7 @@ impl Session {
     }
 
     /// The SYN was captured, and no acknowledgement of the user yet.
-    fn is_handshaking(&self) -> bool {
+    pub(super) fn is_handshaking(&self) -> bool {
         self.isn.is_some() && self.last_word.ack.is_none()
     }
 

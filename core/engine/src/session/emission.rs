@@ -80,7 +80,7 @@ impl Session {
         self.retransmission_due()
             .or_else(|| self.speech_due(cx))
             .or_else(|| self.connection.probe_due.then_some(Due::Probe))
-            .or_else(|| self.ack_due(cx.now).then_some(Due::Ack))
+            .or_else(|| self.acknowledges_at().is_some_and(|at| at <= cx.now).then_some(Due::Ack))
     }
 
     fn syn_due(&self, now: Instant) -> bool {
@@ -197,8 +197,13 @@ impl Session {
         }
     }
 
-    fn ack_due(&self, now: Instant) -> bool {
-        matches!(self.connection.ack_due, AckDue::At(at) if at <= now)
+    /// When the target's words are acknowledged without words of ours. Its SYN-ACK waits until the user has
+    /// acknowledged production's: a flood of SYNs that no user follows up must not fill the target's accept queue.
+    pub(super) fn acknowledges_at(&self) -> Option<Instant> {
+        match self.connection.ack_due {
+            AckDue::At(at) if !self.is_handshaking() => Some(at),
+            _ => None,
+        }
     }
 
     /// Moves the state past the segment about to be made; whether it had been made before.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tcpcopy_wire::Instant;
 
-use super::connection::{AckDue, State};
+use super::connection::State;
 use super::loss::CONNECT_PATIENCE;
 use super::{Context, Session};
 use crate::EngineOptions;
@@ -24,15 +24,11 @@ impl Session {
             return Instant::MAX;
         }
         let connection = &self.connection;
-        let ack = match connection.ack_due {
-            AckDue::At(at) => Some(at),
-            AckDue::Never => None,
-        };
         let connect =
             (connection.state == State::Closed && self.wants_connection()).then_some(connection.connect_at);
         [
             connection.retransmit_at,
-            ack,
+            self.acknowledges_at(),
             connect,
             connection.gone_at,
             self.reassembly.gap_at(self.last_word.ack),

@@ -83,6 +83,7 @@ fn an_ipv6_user_reaches_an_ipv6_target_with_room_for_the_longer_header() {
     let mut play = Play::mapped(EngineOptions::default(), vec![mapping("[fd00::1]:80", "[fd00::2]:8080")]);
     play.user = User { online: end("[fd00::1]:80"), ..User::at("[fd01::7]:4000") };
     play.user_syn();
+    play.user_acks(0);
     let syn = play.sent().remove(0);
     assert_eq!(syn.flow, Flow { client: end("[fd01::7]:4000"), server: end("[fd00::2]:8080") });
     assert_eq!(syn.options().mss, Some(1_440));
@@ -95,6 +96,7 @@ fn an_ipv6_user_reaches_an_ipv6_target_with_room_for_the_longer_header() {
 fn a_syn_ack_is_acknowledged() {
     let mut play = Play::new();
     play.user_syn();
+    play.user_acks(0);
     play.target_syn_ack();
     play.expect(&["S 0", ". 1 ack 1"]);
 }
@@ -143,6 +145,7 @@ fn a_repeated_syn_ack_is_acknowledged_again() {
 fn data_that_comes_with_the_syn_ack_is_left_for_the_target_to_repeat() {
     let mut play = Play::new();
     play.user_syn();
+    play.user_acks(0);
     let mut syn_ack = play.target().syn_ack();
     syn_ack.payload_len = 10;
     play.respond(syn_ack);
@@ -169,6 +172,7 @@ fn an_older_connection_of_the_target_is_cleared_and_asked_again() {
     // RFC 9293 §3.5.1, figure 9: the target answers our SYN with an ACK of its old connection.
     let mut play = Play::new();
     play.user_syn();
+    play.user_acks(0);
     play.sent();
     let stale = play.target().acks_to(12_345);
     play.respond(stale);
@@ -208,6 +212,7 @@ fn a_syn_ack_of_something_else_is_reset() {
 fn a_reset_that_does_not_acknowledge_the_syn_is_ignored() {
     let mut play = Play::new();
     play.user_syn();
+    play.user_acks(0);
     for stray in [play.target().acks_to(0), play.target().acks_to(2)] {
         play.respond(tcpcopy_wire::Segment { flags: Flags::RST | Flags::ACK, ..stray });
     }
@@ -225,6 +230,7 @@ fn a_bare_syn_of_the_target_is_ignored() {
     // Simultaneous opening is not supported: a server does not open towards its clients.
     let mut play = Play::new();
     play.user_syn();
+    play.user_acks(0);
     let syn = play.target().syn_ack();
     play.respond(tcpcopy_wire::Segment { flags: Flags::SYN, ..syn });
     play.expect(&["S 0"]);
@@ -266,6 +272,7 @@ fn a_syn_with_a_reset_is_no_beginning() {
 fn the_users_timestamp_clock_goes_on_in_milliseconds_and_echoes_the_targets() {
     let mut play = stamped();
     assert_eq!(last_options(&mut play).timestamps, Some(Timestamps { value: 7_000, echo: 0 }));
+    play.user_acks(0);
     play.advance(30);
     play.target_syn_ack();
     assert_eq!(last_options(&mut play).timestamps, Some(Timestamps { value: 7_030, echo: 900 }));
@@ -286,6 +293,7 @@ fn a_repeated_syn_carries_the_time_of_its_repetition() {
 fn a_segment_out_of_order_does_not_move_the_echo() {
     // RFC 7323 §4.3: TS.Recent is that of the segment that RCV.NXT lies in.
     let mut play = stamped();
+    play.user_acks(0);
     play.target_syn_ack();
     play.sent();
     play.target().options.timestamps = Some(Timestamps { value: 990, echo: 7_000 });
@@ -299,6 +307,7 @@ fn timestamps_the_target_does_not_want_are_not_sent() {
     let mut play = stamped();
     play.target().syn_options.timestamps = None;
     play.sent();
+    play.user_acks(0);
     play.target_syn_ack();
     assert_eq!(last_options(&mut play), Options::default());
 }
@@ -316,6 +325,7 @@ fn timestamps_take_their_room_from_the_segment() {
 fn a_window_is_advertised_unscaled_to_a_target_that_does_not_scale() {
     let mut play = Play::new();
     play.user_syn();
+    play.user_acks(0);
     play.target().syn_options.window_scale = None;
     play.target_syn_ack();
     let sent = play.sent();
@@ -379,10 +389,23 @@ fn numbers_run_through_the_end_of_the_sequence_space() {
 fn a_user_who_repeats_the_syn_has_one_session() {
     let mut play = Play::new();
     play.user_syn();
+    play.user_acks(0);
     play.advance(500);
     play.user_syn();
     play.target_syn_ack();
     play.user_syn();
     play.expect(&["S 0", ". 1 ack 1"]);
     assert_eq!(play.statistics().sessions_opened, 1);
+}
+
+#[test]
+fn a_syn_that_no_user_follows_up_never_opens_a_connection_at_the_target() {
+    let mut play = Play::new();
+    play.user_syn();
+    play.target_syn_ack();
+    play.target_syn_ack();
+    play.advance(5_000);
+    play.expect(&["S 0"]);
+    play.user_acks(0);
+    play.expect(&[". 1 ack 1"]);
 }

@@ -341,6 +341,7 @@ fn several_holes_are_reported_as_several_blocks() {
 fn holes_are_not_reported_to_a_target_that_did_not_permit_it() {
     let mut play = Play::new();
     play.user_syn();
+    play.user_acks(0);
     play.target().syn_options.sack_permitted = false;
     play.target_syn_ack();
     play.sent();
