@@ -62,6 +62,8 @@ struct Seen<'a> {
 /// Its methods are of four kinds: `handle_*` take input and change state, `poll_*` give output, the rest are
 /// getters and construction. After every `handle_*`, drain [`Self::poll_registration`] and then
 /// [`Self::poll_transmit`] until each returns `None`; then sleep no longer than [`Self::poll_timeout`] says.
+/// A drain may be cut short to take more input, if it is taken up again before sleeping. What `poll_transmit` ends
+/// is registered as removed by the next drain.
 /// Time must not run backwards from one call to the next.
 pub struct Engine {
     options: EngineOptions,
@@ -203,7 +205,8 @@ impl Engine {
         None
     }
 
-    /// When [`Self::handle_timeout`] is due; `None` while no session waits for anything.
+    /// When [`Self::handle_timeout`] is due; `None` while no session waits for anything. It may name a time at which
+    /// nothing is due any more, once: a needless wake-up, never a missed one.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sweep = (!self.sessions.is_empty()).then_some(self.sweep_at);
@@ -340,7 +343,7 @@ impl Engine {
         let Some(session) = self.sessions.get(id) else {
             return;
         };
-        let (captured, target) = (session.captured, session.target());
+        let (captured, target) = (session.captured, session.flow.server);
         if self.by_capture.get(&captured) != Some(&id) {
             return; // the port has been taken for another connection meanwhile
         }

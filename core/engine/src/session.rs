@@ -13,7 +13,7 @@ mod user;
 
 use std::time::Duration;
 
-use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Options, Segment, SeqNum};
+use tcpcopy_wire::{Flags, Flow, Instant, Options, Segment, SeqNum};
 
 use crate::backlog::Backlog;
 use crate::joining::LastSeen;
@@ -237,11 +237,6 @@ impl Session {
         let packet = self.connection.send.mss + headers;
         let next = PLATEAUS.into_iter().find(|plateau| *plateau < packet).unwrap_or(296);
         self.connection.send.mss = (next - headers).max(88);
-    }
-
-    /// The remote end that responses come from.
-    pub(crate) fn target(&self) -> Endpoint {
-        self.flow.server
     }
 
     /// The time between hearing and speaking that is replayed.
