@@ -108,7 +108,8 @@ const fn explanation(reason: Ignored) -> &'static str {
         }
         Ignored::NoSession => "without payload, of connections that are not replayed",
         Ignored::Truncated => "captured without all of their payload; see -S",
-        Ignored::Duplicate => "nothing new in them: retransmissions and acknowledgements of users",
+        Ignored::Duplicate => "nothing new in them: retransmissions of users",
+        Ignored::AfterClose => "behind the FIN or reset of their user: mostly last acknowledgements",
         Ignored::OutOfWindow => "with sequence numbers far from those of their connection",
     }
 }
@@ -177,6 +178,7 @@ fn add_byte_remarks(table: &mut Table, engine: &Statistics) {
         engine.bytes_before_first_turn,
         "of connections without a session, before their next turn; not in captured",
     );
+    remark("after close", engine.bytes_after_close, "behind a user's own reset; not in captured");
     remark("never captured", engine.bytes_never_captured, "holes in what was captured; not in captured");
 }
 

@@ -63,6 +63,7 @@ struct Bytes {
     bytes_lost_to_resets: u64,
     bytes_repeated: u64,
     bytes_before_first_turn: u64,
+    bytes_after_close: u64,
     bytes_never_captured: u64,
     segments_captured: u64,
     segments_ignored: Named<u64>,
@@ -163,6 +164,7 @@ impl Bytes {
             bytes_lost_to_resets: engine.bytes_lost_to_resets,
             bytes_repeated: engine.bytes_repeated,
             bytes_before_first_turn: engine.bytes_before_first_turn,
+            bytes_after_close: engine.bytes_after_close,
             bytes_never_captured: engine.bytes_never_captured,
             segments_captured: engine.captured_segments,
             segments_ignored: names.zip(engine.ignored).collect(),
@@ -278,10 +280,11 @@ mod tests {
             "bytes": {
                 "bytes_captured": 10_000_000, "bytes_delivered": 9_998_000, "bytes_lost": 1_000,
                 "bytes_pending": 1_000, "bytes_lost_to_resets": 200, "bytes_repeated": 0,
-                "bytes_before_first_turn": 0, "bytes_never_captured": 0, "segments_captured": 123_400,
+                "bytes_before_first_turn": 0, "bytes_after_close": 0, "bytes_never_captured": 0,
+                "segments_captured": 123_400,
                 "segments_ignored": {
                     "not_mapped": 0, "not_sampled": 0, "not_whole": 0, "before_first_turn": 0, "no_session": 0,
-                    "truncated": 0, "duplicate": 50, "out_of_window": 0,
+                    "truncated": 0, "duplicate": 50, "after_close": 0, "out_of_window": 0,
                 },
             },
             "transmit": {

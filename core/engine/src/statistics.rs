@@ -29,6 +29,9 @@ pub struct Statistics {
     pub ignored: [u64; Ignored::ALL.len()],
     /// Captured payload bytes of connections without a session that came before their next turn.
     pub bytes_before_first_turn: u64,
+    /// Captured payload bytes that users sent behind their own FIN or reset, each byte once: the online server
+    /// discards them too.
+    pub bytes_after_close: u64,
     /// Bytes of the users in holes of captured streams, and behind them up to where a turn was recognised.
     pub bytes_never_captured: u64,
     /// Sessions opened.

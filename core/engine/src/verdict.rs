@@ -102,13 +102,15 @@ pub enum Ignored {
     Truncated,
     /// Nothing in it that had not been captured before.
     Duplicate,
+    /// Behind the FIN or the reset of its user.
+    AfterClose,
     /// Its sequence number fits no place in its session.
     OutOfWindow,
 }
 
 impl Ignored {
     /// Every reason, in the order of reports.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NotMapped,
         Self::NotSampled,
         Self::NotWhole,
@@ -116,6 +118,7 @@ impl Ignored {
         Self::NoSession,
         Self::Truncated,
         Self::Duplicate,
+        Self::AfterClose,
         Self::OutOfWindow,
     ];
 
@@ -130,6 +133,7 @@ impl Ignored {
             Self::NoSession => "no_session",
             Self::Truncated => "truncated",
             Self::Duplicate => "duplicate",
+            Self::AfterClose => "after_close",
             Self::OutOfWindow => "out_of_window",
         }
     }

@@ -134,11 +134,9 @@ fn everything_captured_was_taken(
 ) -> Result<(), Violation> {
     let statistics = &outcome.statistics;
     let bytes: u64 = ledger.streams.iter().map(|stream| stream.given.prefix() as u64).sum();
-    if bytes != statistics.bytes_captured {
-        return Err(Violation(format!(
-            "users said {bytes} bytes in order, the sessions took {}",
-            statistics.bytes_captured
-        )));
+    let taken = statistics.bytes_captured + statistics.bytes_after_close;
+    if bytes != taken {
+        return Err(Violation(format!("users said {bytes} bytes in order, the sessions took {taken}")));
     }
     let begun = |stream: &crate::ledger::Stream| {
         let said = stream.given.prefix();
@@ -180,6 +178,7 @@ fn losses_are_explained(scenario: &Scenario, outcome: &Outcome) -> Result<(), Vi
         + cuts
         + statistics.ended[Verdict::CaptureGap as usize].sessions
         + statistics.bytes_before_first_turn
+        + statistics.bytes_after_close
         + statistics.bytes_never_captured
         + statistics.ignored.iter().sum::<u64>();
     if outcome.missing() > 0 && traces == 0 {

@@ -87,6 +87,7 @@ pub(crate) fn account(statistics: &Statistics) -> String {
         ("sessions", statistics.sessions_opened),
         ("joined", statistics.sessions_joined),
         ("bytes before the first turn", statistics.bytes_before_first_turn),
+        ("bytes after close", statistics.bytes_after_close),
         ("bytes never captured", statistics.bytes_never_captured),
         ("turns lost to resets", statistics.turns_lost_to_resets),
         ("turns repeated", statistics.turns_repeated),

@@ -47,7 +47,7 @@ impl Session {
             self.observe_user(segment, captured_at);
         }
         if self.backlog.closing().is_some() {
-            return cx.statistics.ignore(Ignored::Duplicate);
+            return self.discard_behind_close(segment, captured_at, cx);
         }
         if segment.flags.rst() {
             return self.user_reset(segment, captured_at, cx);
@@ -95,7 +95,7 @@ impl Session {
     /// Gives up the hole in the capture: what was captured before it is still said, then the connection is
     /// reset. What lies behind the hole is for another session.
     pub(crate) fn split_at_gap(&mut self, cx: &mut Context<'_>) -> Option<Rest> {
-        if self.reassembly.gap_at(self.last_word.ack)? > cx.now {
+        if self.gap_at()? > cx.now {
             return None;
         }
         let next = self.reassembly.next();
@@ -212,6 +212,27 @@ impl Session {
             self.last_word.ack = Some(ack);
             self.last_word.heard = hearing.total_at(ack);
         }
+    }
+
+    /// A segment behind the user's FIN or reset: the online server discards what it says, and so do we.
+    fn discard_behind_close(&mut self, segment: &Segment<'_>, captured_at: Instant, cx: &mut Context<'_>) {
+        cx.statistics.ignore(Ignored::AfterClose);
+        if segment.flags.rst() {
+            return;
+        }
+        let mut discard = |bytes: usize| cx.statistics.bytes_after_close += bytes as u64;
+        let mark = Mark::of(segment, captured_at);
+        if let Place::InOrder { skip } = self.reassembly.place(segment, mark, cx.now) {
+            discard(segment.payload.len().saturating_sub(skip));
+            while let Some((bytes, skip, _)) = self.reassembly.pop_ready(cx.now) {
+                discard(bytes.len().saturating_sub(skip));
+            }
+        }
+    }
+
+    /// When the present hole in the capture counts as a gap; `None` without one, or when nothing more is said.
+    pub(super) fn gap_at(&self) -> Option<Instant> {
+        self.reassembly.gap_at(self.last_word.ack).filter(|_| self.backlog.closing().is_none())
     }
 
     /// The session is over, but where the user's next turn begins is still followed.

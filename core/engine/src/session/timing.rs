@@ -31,7 +31,7 @@ impl Session {
             self.acknowledges_at(),
             connect,
             connection.gone_at,
-            self.reassembly.gap_at(self.last_word.ack),
+            self.gap_at(),
             self.turn_opens_at(options, now),
         ]
         .into_iter()

@@ -1,6 +1,6 @@
 //! RST, the user's and the target's, in every state (RFC 9293 §3.10.7.4).
 
-use tcpcopy_engine::Verdict;
+use tcpcopy_engine::{Ignored, Verdict};
 
 use crate::script::Play;
 
@@ -138,4 +138,21 @@ fn a_user_who_closes_after_a_reset_leaves_nothing_behind() {
     play.user_fin(100);
     play.expect_nothing();
     play.expect_end(Verdict::Complete);
+}
+
+#[test]
+fn words_captured_behind_a_users_reset_are_counted_and_not_said() {
+    let mut play = Play::answered();
+    let captured = play.statistics().bytes_captured;
+    play.user_says("bye", 100);
+    play.user_rst();
+    let [first, second] = [play.user.says("one", 0), play.user.says("two!", 0)];
+    for behind in [&second, &first, &second] {
+        play.capture(behind.clone());
+    }
+    play.target_acks();
+    play.expect_end(Verdict::UserReset);
+    let statistics = play.statistics();
+    assert_eq!((statistics.bytes_captured - captured, statistics.bytes_after_close), (3, 7));
+    assert_eq!(play.ignored(Ignored::AfterClose), 3);
 }

@@ -51,6 +51,7 @@ struct Bytes {
     bytes_pending: u64,
     bytes_lost_to_resets: u64,
     bytes_before_first_turn: u64,
+    bytes_after_close: u64,
     bytes_never_captured: u64,
 }
 
@@ -115,7 +116,11 @@ fn disagreements(reports: &[Report], seen: Seen) -> Vec<String> {
             .push(format!("requests of {} bytes arrived, but the report captured {captured}", seen.arrived));
     }
     let explained = total(|Report { bytes, .. }| {
-        bytes.bytes_lost + bytes.bytes_pending + bytes.bytes_before_first_turn + bytes.bytes_never_captured
+        bytes.bytes_lost
+            + bytes.bytes_pending
+            + bytes.bytes_before_first_turn
+            + bytes.bytes_after_close
+            + bytes.bytes_never_captured
     });
     let dropped = total(|report| report.capture.kernel_dropped + report.capture.interface_dropped);
     if seen.missing > explained && dropped == 0 {
@@ -148,7 +153,8 @@ mod tests {
             },
             "bytes": {
                 "bytes_captured": 1000, "bytes_delivered": 895, "bytes_lost": 105, "bytes_pending": 0,
-                "bytes_lost_to_resets": 5, "bytes_before_first_turn": 0, "bytes_never_captured": 0,
+                "bytes_lost_to_resets": 5, "bytes_before_first_turn": 0, "bytes_after_close": 0,
+                "bytes_never_captured": 0,
             },
         })
     }
