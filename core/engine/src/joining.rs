@@ -12,8 +12,9 @@ use tcpcopy_wire::{Flow, Instant, Segment, SeqNum};
 /// Once the capture has run this long, a connection never seen before has been silent for as long: what it says
 /// first opens a turn.
 const SETTLED: Duration = Duration::from_secs(1);
-/// A connection silent for once to twice this long is forgotten, as what it says next opens a turn anyway.
-const GENERATION: Duration = Duration::from_secs(8);
+/// A connection silent for once to twice this long is forgotten, as what it says next opens a turn anyway: a user who
+/// repeats lost words backs off to a minute or two (RFC 6298 §2.5), not further.
+const GENERATION: Duration = Duration::from_secs(64);
 /// So many connections are watched at the most in each generation.
 const MOST: usize = 1 << 19;
 

@@ -24,7 +24,7 @@ pub(crate) struct Stream {
     /// The first bytes given, whether or not they are the first ones said.
     first_given: Option<usize>,
     pub(crate) syn_given: bool,
-    /// The user was seen to have used the port anew: what comes later is not of it.
+    /// The user was seen to have reset it or used the port anew: what comes later is not of it.
     is_over: bool,
     /// What the target has heard of it on any connection.
     pub(crate) received: Coverage,
@@ -109,6 +109,8 @@ impl Ledger {
                 stream.first_given.get_or_insert(start);
                 stream.given.insert(bytes);
             }
+            // One that lies ahead may be of an older connection on the port.
+            stream.is_over |= given && segment.flags.rst() && start <= stream.given.prefix();
             return Ok(());
         }
         // A reset after the stream's end, or before the connection was known to exist.
@@ -171,7 +173,7 @@ impl Ledger {
             return Ok((stream, start));
         }
         for (index, stream) in self.streams.iter().enumerate() {
-            let found = stream.bytes.windows(HEADER).position(|window| window == &head[..HEADER]);
+            let found = stream.bytes.windows(head.len()).position(|window| window == head);
             let Some(start) = found else { continue };
             let is_joined = !stream.syn_given && stream.first_given == Some(start);
             if is_joined || self.blurs_turns {

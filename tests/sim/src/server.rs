@@ -100,8 +100,7 @@ impl Server {
                 // Repeated; so will be the answer.
                 State::SynReceived if isn == Some(segment.seq) => return,
                 State::TimeWait | State::Closed | State::Listen => {
-                    self.read_out();
-                    self.serving.remove(at);
+                    self.serving.remove(at).read_out(&mut self.host, &mut self.heard);
                     self.host.close_at_once(handle);
                 }
                 _ => return self.challenge(at, now),
@@ -195,9 +194,7 @@ impl Server {
     /// as heard.
     pub(crate) fn read_out(&mut self) {
         for serving in &mut self.serving {
-            while let Some(heard) = serving.hear(&mut self.host, usize::MAX) {
-                self.heard.push(heard);
-            }
+            serving.read_out(&mut self.host, &mut self.heard);
         }
     }
 
@@ -259,6 +256,13 @@ impl Serving {
                 self.reads_at = now + rest;
                 return;
             }
+        }
+    }
+
+    /// Reads what has arrived without attending to it: the connection is about to go.
+    fn read_out(&mut self, host: &mut Host, all_heard: &mut Vec<Heard>) {
+        while let Some(heard) = self.hear(host, usize::MAX) {
+            all_heard.push(heard);
         }
     }
 

@@ -31,12 +31,23 @@ impl Session {
             cx.statistics.stale_responses += 1;
             return;
         }
+        if self.connection.state == State::Closed {
+            return self.arrive_in_closed(segment, cx);
+        }
         self.heard_at = cx.now;
         self.active_at = cx.now;
         match self.connection.state {
-            State::Closed => cx.statistics.stale_responses += 1,
             State::SynSent => self.arrive_in_syn_sent(segment, cx),
             _ => self.arrive_synchronised(segment, cx),
+        }
+    }
+
+    /// RFC 9293 §3.10.7.1: the target still holds a connection that we have left; it is told so, as our reset may
+    /// have been lost or overtaken.
+    fn arrive_in_closed(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) {
+        cx.statistics.stale_responses += 1;
+        if segment.flags.ack() && !segment.flags.rst() {
+            self.connection.reset_due = Some((segment.ack, None));
         }
     }
 

@@ -92,8 +92,10 @@ impl Session {
                 let since = oldest.map_or(self.heard_at, |chunk| chunk.captured_at);
                 since.max(self.heard_at) + options.response_timeout
             }
-            // A SYN that was never followed up: a scan or a flood, not a user.
-            _ if self.last_word.ack.is_none() => self.active_at + HALF_WAY.min(options.idle_timeout),
+            // A SYN that was never followed up: a scan or a flood, not a user, however long the target repeats itself.
+            _ if self.last_word.ack.is_none() => {
+                self.user.syn_at.unwrap_or(self.active_at) + HALF_WAY.min(options.idle_timeout)
+            }
             _ => self.active_at + options.idle_timeout,
         }
     }

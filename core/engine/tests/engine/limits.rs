@@ -235,3 +235,14 @@ fn old_numbers_are_followed_through_four_gibibytes_of_upload() {
     assert_eq!((last.headers.seq, &last.payload[..]), (next, &b"bye"[..]));
     assert_ne!(next, SeqNum(0));
 }
+
+#[test]
+fn a_target_that_repeats_its_syn_ack_does_not_keep_a_silent_user_alive() {
+    let mut play = Play::new();
+    play.user_syn();
+    for _ in 0..7 {
+        play.target_syn_ack();
+        play.advance(10_000);
+    }
+    play.expect_end(Verdict::Idle);
+}

@@ -156,3 +156,13 @@ fn words_captured_behind_a_users_reset_are_counted_and_not_said() {
     assert_eq!((statistics.bytes_captured - captured, statistics.bytes_after_close), (3, 7));
     assert_eq!(play.ignored(Ignored::AfterClose), 3);
 }
+
+#[test]
+fn a_target_that_holds_on_to_a_connection_we_have_left_is_reset() {
+    let mut play = Play::answered();
+    play.target_rst();
+    play.sent();
+    play.target_says(10);
+    play.expect(&["R 4"]);
+    play.expect_alive();
+}
