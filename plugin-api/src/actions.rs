@@ -1,0 +1,431 @@
+//! What a conversation answers with.
+
+use crate::Exchange;
+
+/// A moment, in microseconds since the Unix epoch by the clock of the machine that captures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Microseconds from `earlier` to here; 0 if it is later.
+    #[must_use]
+    pub const fn micros_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// How much of each packet of the target comes over the feed from intercept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Depth(pub u32);
+
+impl Depth {
+    /// No payload: headers are enough to keep the session going.
+    pub const NOTHING: Self = Self(0);
+    /// All payload.
+    pub const EVERYTHING: Self = Self(u32::MAX);
+
+    /// The first `count` bytes of every packet. The rest of a longer packet is [missing](crate::Conversation::missing).
+    #[must_use]
+    pub const fn first(count: u32) -> Self {
+        Self(count)
+    }
+}
+
+/// One thing a conversation wants done, as [`Actions::iter`] gives it to who carries it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action<'a> {
+    /// See [`Actions::forward`].
+    Forward(u64),
+    /// See [`Actions::replace`].
+    Replace {
+        /// Client bytes that are not said.
+        count: u64,
+        /// What is said instead.
+        by: &'a [u8],
+    },
+    /// See [`Actions::discard`].
+    Discard {
+        /// Client bytes that are not said.
+        count: u64,
+        /// Why.
+        reason: &'a str,
+    },
+    /// See [`Actions::insert`].
+    Insert(&'a [u8]),
+    /// See [`Actions::open_turn`].
+    OpenTurn,
+    /// See [`Actions::wait_for_target`].
+    WaitForTarget,
+    /// See [`Actions::complete_turn`].
+    CompleteTurn,
+    /// See [`Actions::guess_turns`].
+    GuessTurns,
+    /// See [`Actions::take`].
+    Take(u64),
+    /// See [`Actions::want_target`].
+    WantTarget(Depth),
+    /// See [`Actions::want_online`].
+    WantOnline(bool),
+    /// See [`Actions::set_timer`].
+    SetTimer(Option<Timestamp>),
+    /// See [`Actions::begin_prologue`].
+    BeginPrologue,
+    /// See [`Actions::end_prologue`].
+    EndPrologue,
+    /// See [`Actions::record`].
+    Record(&'a Exchange),
+}
+
+/// What a conversation wants done, in order. Handed to every call empty; reused from call to call, so that an answer
+/// costs no allocation.
+#[derive(Clone, Debug, Default)]
+pub struct Actions {
+    now: Timestamp,
+    at: Timestamp,
+    turn_said_at: Option<Timestamp>,
+    steps: Vec<Step>,
+    bytes: Vec<u8>,
+    exchanges: Vec<Exchange>,
+}
+
+/// An action as it crosses the boundary of a library: what it is, and two numbers whose meaning depends on that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Step {
+    /// One of the constants of this type; hosts refuse what they do not know.
+    pub code: u32,
+    /// Always zero in this version.
+    pub reserved: u32,
+    /// A count, or a time.
+    pub count: u64,
+    /// How many of the bytes beside the steps, from where the step before ended, belong to this one.
+    pub bytes: u64,
+}
+
+impl Step {
+    /// [`Actions::forward`] of `count` bytes.
+    pub const FORWARD: u32 = 1;
+    /// [`Actions::replace`] of `count` bytes by `bytes`.
+    pub const REPLACE: u32 = 2;
+    /// [`Actions::discard`] of `count` bytes; `bytes` hold the reason.
+    pub const DISCARD: u32 = 3;
+    /// [`Actions::insert`] of `bytes`.
+    pub const INSERT: u32 = 4;
+    /// [`Actions::open_turn`].
+    pub const OPEN_TURN: u32 = 5;
+    /// [`Actions::wait_for_target`].
+    pub const WAIT_FOR_TARGET: u32 = 6;
+    /// [`Actions::complete_turn`].
+    pub const COMPLETE_TURN: u32 = 7;
+    /// [`Actions::guess_turns`].
+    pub const GUESS_TURNS: u32 = 8;
+    /// [`Actions::take`] of `count` bytes.
+    pub const TAKE: u32 = 9;
+    /// [`Actions::want_target`] with the depth `count`.
+    pub const WANT_TARGET: u32 = 10;
+    /// [`Actions::want_online`] if `count` is not zero.
+    pub const WANT_ONLINE: u32 = 11;
+    /// [`Actions::set_timer`] to `count`; `u64::MAX`: no timer.
+    pub const SET_TIMER: u32 = 12;
+    /// [`Actions::begin_prologue`].
+    pub const BEGIN_PROLOGUE: u32 = 13;
+    /// [`Actions::end_prologue`].
+    pub const END_PROLOGUE: u32 = 14;
+    /// [`Actions::record`] of the next exchange beside the steps.
+    pub const RECORD: u32 = 15;
+}
+
+/// Why raw steps are no actions: the module that sent them is broken, or newer than its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidStep;
+
+impl Actions {
+    /// No actions, for a call at the present moment `now`.
+    ///
+    /// `at` is what [`Self::at`] gives, `turn_said_at` what [`Self::turn_said_at`] gives. For hosts and test kits.
+    pub fn begin(&mut self, now: Timestamp, at: Timestamp, turn_said_at: Option<Timestamp>) {
+        (self.now, self.at, self.turn_said_at) = (now, at, turn_said_at);
+        self.steps.clear();
+        self.bytes.clear();
+        self.exchanges.clear();
+    }
+
+    // What a conversation may ask.
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// When the last byte of the input was captured (client and online side), or came back from the target. Without
+    /// input: the present moment.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// When the last byte so far of the oldest turn that is open was first said to the target; `None` when no turn is
+    /// open or nothing of it has been said. From here to [`Self::at`] of the answer's end is the target's latency. Fixed for
+    /// the whole call, whatever turns it completes.
+    #[must_use]
+    pub fn turn_said_at(&self) -> Option<Timestamp> {
+        self.turn_said_at
+    }
+
+    // Client bytes, in order.
+
+    /// The next `count` client bytes are said as they are. `count` may go beyond the input: bytes that come later are
+    /// then said as they come, unseen; until they have, no other action about client bytes or turns may follow. Costs no
+    /// copy.
+    pub fn forward(&mut self, count: u64) {
+        self.step(Step::FORWARD, count, &[]);
+    }
+
+    /// Everything the user says from here on is said as it is, unseen.
+    pub fn forward_all(&mut self) {
+        self.forward(u64::MAX);
+    }
+
+    /// The next `count` client bytes are not said; `by` is said in their place. All of them have to be in the input.
+    pub fn replace(&mut self, count: u64, by: &[u8]) {
+        self.step(Step::REPLACE, count, by);
+    }
+
+    /// The next `count` client bytes are not said. They are counted under `reason`, a short phrase like `read only`. May
+    /// go beyond the input, as [`forward`](Self::forward) may.
+    pub fn discard(&mut self, count: u64, reason: &str) {
+        self.step(Step::DISCARD, count, reason.as_bytes());
+    }
+
+    /// `bytes` are said here: behind what was dealt with so far, before the client bytes not yet dealt with. In a
+    /// [prologue](Self::begin_prologue): at once, before anything else.
+    pub fn insert(&mut self, bytes: &[u8]) {
+        self.step(Step::INSERT, 0, bytes);
+    }
+
+    // Turns.
+
+    /// What is said next opens a turn: a request that gets an answer. If the user had waited for something before
+    /// saying it, it is said once every turn before it is [complete](Self::complete_turn) and the user's own
+    /// round-trip time has passed; if the user had not waited (a pipelined request), it is not held back.
+    ///
+    /// The first call makes this conversation the one that says where turns begin; and, if it [wants](Self::want_target)
+    /// what the target says, when they are complete. What it does not say the engine guesses from acknowledgements and
+    /// silence: everything until the first call, and again after [`guess_turns`](Self::guess_turns).
+    pub fn open_turn(&mut self) {
+        self.step(Step::OPEN_TURN, 0, &[]);
+    }
+
+    /// What is said next is part of the present turn, but waits until the target has said something since the words
+    /// before it, if the user had waited there as well: the body after `100 Continue`.
+    pub fn wait_for_target(&mut self) {
+        self.step(Step::WAIT_FOR_TARGET, 0, &[]);
+    }
+
+    /// The target's answer to the oldest turn that is open is complete. Without an open turn it does nothing. A module that
+    /// wants what the target says has to call it for every turn: the user's next words wait for it.
+    pub fn complete_turn(&mut self) {
+        self.step(Step::COMPLETE_TURN, 0, &[]);
+    }
+
+    /// From here on the engine judges turns by itself, as it does without a module: the conversation has lost its place
+    /// in the target's stream, or does not care. Turns that are open count as complete when the engine thinks so.
+    pub fn guess_turns(&mut self) {
+        self.step(Step::GUESS_TURNS, 0, &[]);
+    }
+
+    // The other sides.
+
+    /// The next `count` bytes of the side this call is about (target or online) are dealt with. May go beyond the input:
+    /// those bytes are then passed over unseen. In other calls it does nothing.
+    pub fn take(&mut self, count: u64) {
+        self.step(Step::TAKE, count, &[]);
+    }
+
+    /// From now on so much of each packet of the target comes over the feed. Asking for more takes effect a round trip
+    /// to intercept later; what was under way is [missing](crate::Conversation::missing) if a byte of it is.
+    /// Asked for in [`Conversation::opened`](crate::Conversation::opened), it holds from the first byte.
+    pub fn want_target(&mut self, depth: Depth) {
+        self.step(Step::WANT_TARGET, u64::from(depth.0), &[]);
+    }
+
+    /// Whether the online server's answers are wanted. While any session of a mapping may want them they are captured
+    /// too, which costs what capturing costs.
+    pub fn want_online(&mut self, wanted: bool) {
+        self.step(Step::WANT_ONLINE, u64::from(wanted), &[]);
+    }
+
+    // Everything else.
+
+    /// [`Conversation::timer`](crate::Conversation::timer) is called at `at` (a moment later if need be), instead of
+    /// at the time set before; `None`: not at all.
+    pub fn set_timer(&mut self, at: Option<Timestamp>) {
+        self.step(Step::SET_TIMER, at.map_or(u64::MAX, |at| at.0), &[]);
+    }
+
+    /// In [`Conversation::reconnected`](crate::Conversation::reconnected): the new connection begins with words of the
+    /// module's own. Until [`end_prologue`](Self::end_prologue) only what is [inserted](Self::insert) is said; client
+    /// bytes are not given, and may not be dealt with.
+    pub fn begin_prologue(&mut self) {
+        self.step(Step::BEGIN_PROLOGUE, 0, &[]);
+    }
+
+    /// The prologue is over: the session goes on where it was.
+    pub fn end_prologue(&mut self) {
+        self.step(Step::END_PROLOGUE, 0, &[]);
+    }
+
+    /// An exchange for the report.
+    pub fn record(&mut self, exchange: Exchange) {
+        self.step(Step::RECORD, 0, &[]);
+        self.exchanges.push(exchange);
+    }
+
+    // For who carries them out.
+
+    /// Whether nothing is wanted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The actions, in the order in which they were called for.
+    pub fn iter(&self) -> impl Iterator<Item = Action<'_>> {
+        let (mut bytes, mut exchanges) = (self.bytes.as_slice(), self.exchanges.iter());
+        self.steps.iter().filter_map(move |step| {
+            let (own, rest) = bytes.split_at_checked(step.bytes as usize)?;
+            bytes = rest;
+            step.action(own, &mut exchanges)
+        })
+    }
+
+    /// The raw form: steps, the bytes they name, and the exchanges they record.
+    #[must_use]
+    pub fn as_raw(&self) -> (&[Step], &[u8], &[Exchange]) {
+        (&self.steps, &self.bytes, &self.exchanges)
+    }
+
+    /// Appends actions in raw form, as they came over the boundary of a library.
+    ///
+    /// # Errors
+    /// [`InvalidStep`] when a step is unknown, or names bytes or exchanges that are not there; nothing is appended then.
+    pub fn extend_from_raw(
+        &mut self,
+        steps: &[Step],
+        bytes: &[u8],
+        exchanges: impl IntoIterator<Item = Exchange>,
+    ) -> Result<(), InvalidStep> {
+        let (mut named, mut records) = (0_u64, 0);
+        for step in steps {
+            if !(Step::FORWARD..=Step::RECORD).contains(&step.code) {
+                return Err(InvalidStep);
+            }
+            named = named.checked_add(step.bytes).ok_or(InvalidStep)?;
+            records += usize::from(step.code == Step::RECORD);
+        }
+        let before = self.exchanges.len();
+        self.exchanges.extend(exchanges);
+        if named != bytes.len() as u64 || records != self.exchanges.len() - before {
+            self.exchanges.truncate(before);
+            return Err(InvalidStep);
+        }
+        self.steps.extend_from_slice(steps);
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn step(&mut self, code: u32, count: u64, bytes: &[u8]) {
+        self.steps.push(Step { code, reserved: 0, count, bytes: bytes.len() as u64 });
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+impl Step {
+    /// What the step means, given its bytes; `None` for a code of a newer version.
+    fn action<'a>(
+        &self,
+        bytes: &'a [u8],
+        exchanges: &mut impl Iterator<Item = &'a Exchange>,
+    ) -> Option<Action<'a>> {
+        let count = self.count;
+        Some(match self.code {
+            Self::FORWARD => Action::Forward(count),
+            Self::REPLACE => Action::Replace { count, by: bytes },
+            Self::DISCARD => {
+                Action::Discard { count, reason: str::from_utf8(bytes).unwrap_or("(not a phrase)") }
+            }
+            Self::INSERT => Action::Insert(bytes),
+            Self::OPEN_TURN => Action::OpenTurn,
+            Self::WAIT_FOR_TARGET => Action::WaitForTarget,
+            Self::COMPLETE_TURN => Action::CompleteTurn,
+            Self::GUESS_TURNS => Action::GuessTurns,
+            Self::TAKE => Action::Take(count),
+            Self::WANT_TARGET => Action::WantTarget(Depth(u32::try_from(count).unwrap_or(u32::MAX))),
+            Self::WANT_ONLINE => Action::WantOnline(count != 0),
+            Self::SET_TIMER => Action::SetTimer((count != u64::MAX).then_some(Timestamp(count))),
+            Self::BEGIN_PROLOGUE => Action::BeginPrologue,
+            Self::END_PROLOGUE => Action::EndPrologue,
+            Self::RECORD => Action::Record(exchanges.next()?),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_come_out_in_the_order_they_went_in() {
+        let mut actions = Actions::default();
+        actions.open_turn();
+        actions.forward(3);
+        actions.replace(2, b"two");
+        actions.discard(9, "read only");
+        actions.insert(b"more");
+        actions.record(Exchange { label: "GET /".into(), ..Exchange::default() });
+        let exchange = Exchange { label: "GET /".into(), ..Exchange::default() };
+        let listed: Vec<_> = actions.iter().collect();
+        assert_eq!(
+            listed,
+            [
+                Action::OpenTurn,
+                Action::Forward(3),
+                Action::Replace { count: 2, by: b"two" },
+                Action::Discard { count: 9, reason: "read only" },
+                Action::Insert(b"more"),
+                Action::Record(&exchange),
+            ]
+        );
+        let mut copy = Actions::default();
+        let (steps, bytes, exchanges) = actions.as_raw();
+        copy.extend_from_raw(steps, bytes, exchanges.iter().cloned()).unwrap();
+        assert_eq!(copy.iter().collect::<Vec<_>>(), listed);
+    }
+
+    #[test]
+    fn raw_steps_that_make_no_sense_are_refused() {
+        let step = |code, bytes| Step { code, reserved: 0, count: 1, bytes };
+        let mut actions = Actions::default();
+        assert_eq!(actions.extend_from_raw(&[step(99, 0)], b"", []), Err(InvalidStep));
+        assert_eq!(actions.extend_from_raw(&[step(Step::INSERT, 4)], b"abc", []), Err(InvalidStep));
+        assert_eq!(actions.extend_from_raw(&[step(Step::INSERT, u64::MAX); 2], b"", []), Err(InvalidStep));
+        assert_eq!(actions.extend_from_raw(&[step(Step::RECORD, 0)], b"", []), Err(InvalidStep));
+        assert_eq!(actions.extend_from_raw(&[], b"", [Exchange::default()]), Err(InvalidStep));
+        assert!(actions.is_empty());
+    }
+
+    #[test]
+    fn a_new_call_begins_without_actions() {
+        let mut actions = Actions::default();
+        actions.forward_all();
+        actions.begin(Timestamp(5), Timestamp(4), Some(Timestamp(1)));
+        assert!(actions.is_empty());
+        assert_eq!((actions.now(), actions.at()), (Timestamp(5), Timestamp(4)));
+        assert_eq!(actions.at().micros_since(actions.turn_said_at().unwrap()), 3);
+    }
+}
