@@ -8,6 +8,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tcpcopy_engine::{Engine, EngineOptions, Mapping, Mappings, OnlineAddress, Registration, SessionId};
+use tcpcopy_plugin_api::{
+    Actions, Configuration, ConfigurationError, Conversation, Depth, GiveUp, Module, SessionInfo,
+};
 use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Options, Segment, SeqNum, parse_ip};
 
 const ONLINE: Endpoint = Endpoint::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 1, 2)), 80);
@@ -16,6 +19,7 @@ const TARGET: Endpoint = Endpoint::new(std::net::IpAddr::V4(std::net::Ipv4Addr::
 const CONNECTIONS: u32 = 1_000;
 const REQUEST_LENS: [usize; 2] = [100, 1_400];
 const ANSWER_LEN: u32 = 500;
+const ANSWER: [u8; ANSWER_LEN as usize] = [b'y'; ANSWER_LEN as usize];
 /// Virtual time between two requests of all users together.
 const BETWEEN: Duration = Duration::from_micros(50);
 /// The acknowledgement number at which both servers begin.
@@ -107,6 +111,12 @@ impl World {
         user
     }
 
+    /// From now on sessions are served by a module that judges turns.
+    fn served(mut self) -> Self {
+        self.engine.install(0, 1, Box::new(Whole), false, self.now);
+        self
+    }
+
     /// One request is captured and answered, by production and by the target.
     fn exchange(&mut self, user: &mut User, request: &[u8]) {
         self.now += BETWEEN;
@@ -150,9 +160,42 @@ impl User {
             ack: self.next,
             flags: Flags::ACK | flags,
             window: 502,
+            payload: &ANSWER[..payload_len as usize],
             payload_len,
             ..Segment::default()
         }
+    }
+}
+
+/// A module for which each call holds one message.
+struct Whole;
+
+impl Module for Whole {
+    fn configure(_: &Configuration<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self)
+    }
+
+    fn open(&self, _: &SessionInfo) -> Box<dyn Conversation> {
+        Box::new(Self)
+    }
+}
+
+impl Conversation for Whole {
+    fn opened(&mut self, actions: &mut Actions) -> Result<(), GiveUp> {
+        actions.want_target(Depth::EVERYTHING);
+        Ok(())
+    }
+
+    fn client(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
+        actions.open_turn();
+        actions.forward(input.len() as u64);
+        Ok(())
+    }
+
+    fn target(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
+        actions.take(input.len() as u64);
+        actions.complete_turn();
+        Ok(())
     }
 }
 
@@ -194,26 +237,31 @@ fn keepalive(criterion: &mut Criterion) {
     for len in REQUEST_LENS {
         let request = vec![b'x'; len];
         least(criterion, "keepalive request", 3, &request);
-        let mut world = World::new();
-        let mut users: Vec<User> = (0..CONNECTIONS).map(|index| world.connect(end(index))).collect();
-        let mut at = 0;
-        let (requests, before) = (&mut 0_u64, world.transmitted);
-        let mut group = criterion.benchmark_group("keepalive request");
-        group.throughput(Throughput::Elements(1));
-        group.bench_with_input(BenchmarkId::new("engine", len), &request, |bencher, request| {
-            bencher.iter(|| {
-                at = (at + 1) % users.len();
-                *requests += 1;
-                world.exchange(&mut users[at], request);
-            });
-        });
-        group.finish();
-        // What was measured is a replay only if every request was said, once, and nothing is left.
-        let statistics = world.engine.statistics();
-        assert_eq!(statistics.payload_bytes, *requests * len as u64);
-        assert_eq!((statistics.retransmissions, statistics.turns_not_awaited), (0, 0));
-        assert!(world.transmitted - before >= *requests);
+        keepalive_in(criterion, World::new(), "engine", &request);
+        keepalive_in(criterion, World::new().served(), "engine with a module", &request);
     }
+}
+
+fn keepalive_in(criterion: &mut Criterion, mut world: World, name: &str, request: &[u8]) {
+    let len = request.len();
+    let mut users: Vec<User> = (0..CONNECTIONS).map(|index| world.connect(end(index))).collect();
+    let mut at = 0;
+    let (requests, before) = (&mut 0_u64, world.transmitted);
+    let mut group = criterion.benchmark_group("keepalive request");
+    group.throughput(Throughput::Elements(1));
+    group.bench_with_input(BenchmarkId::new(name, len), request, |bencher, request| {
+        bencher.iter(|| {
+            at = (at + 1) % users.len();
+            *requests += 1;
+            world.exchange(&mut users[at], request);
+        });
+    });
+    group.finish();
+    // What was measured is a replay only if every request was said, once, and nothing is left.
+    let statistics = world.engine.statistics();
+    assert_eq!(statistics.payload_bytes, *requests * len as u64);
+    assert_eq!((statistics.retransmissions, statistics.turns_not_awaited), (0, 0));
+    assert!(world.transmitted - before >= *requests);
 }
 
 /// Connections of one request each, opened and closed: five captured segments and three responses come in, five packets go out.

@@ -1,9 +1,13 @@
 //! What the user said and the target has not yet taken: bytes with their turn marks.
 
+mod draft;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tcpcopy_wire::Instant;
+
+pub(crate) use draft::Word;
 
 /// What a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +20,24 @@ pub(crate) enum ChunkKind {
     Reset,
 }
 
+/// What the bytes of a chunk stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Themselves, as captured.
+    Captured,
+    /// So many captured bytes, that a module put these in the place of.
+    Replaced(u32),
+    /// So many captured bytes, that a module left out for the reason of this number.
+    Discarded(u32, u16),
+    /// Nothing captured: a module's own words.
+    Inserted,
+}
+
 /// A run of captured bytes that came in one segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunk {
     pub(crate) kind: ChunkKind,
+    pub(crate) origin: Origin,
     /// Offset of its first byte in the stream.
     pub(crate) start: u64,
     pub(crate) len: u32,
@@ -33,32 +51,74 @@ pub(crate) struct Chunk {
 /// What is known of a turn from the way the user opened it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TurnMark {
+    pub(crate) kind: TurnKind,
     /// Bytes of the online server the user had heard since speaking last.
     pub(crate) heard: u64,
     /// How long the user had been silent.
     pub(crate) waited: Duration,
 }
 
+/// Who says when the turn may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnKind {
+    /// The engine, from what is heard of the target.
+    Guessed,
+    /// A module, that has to tell so many turns before it complete.
+    Judged(u64),
+    /// No turn of its own: the user waited for something in the middle of one.
+    Pause,
+}
+
 impl Chunk {
     pub(crate) fn end(&self) -> u64 {
         self.start + u64::from(self.len)
     }
+
+    /// Whether a turn of the user begins with it.
+    pub(crate) fn opens_turn(&self) -> bool {
+        self.turn.is_some_and(|turn| turn.kind != TurnKind::Pause)
+    }
+
+    /// Captured bytes that the rest of it from `offset` on stands for.
+    fn captured_from(&self, offset: u64) -> u64 {
+        match self.origin {
+            Origin::Captured => self.end() - offset.clamp(self.start, self.end()),
+            Origin::Replaced(count) if offset < self.end() || (self.len == 0 && offset <= self.start) => {
+                u64::from(count)
+            }
+            Origin::Replaced(_) | Origin::Discarded(..) | Origin::Inserted => 0,
+        }
+    }
 }
 
 /// The stream to transmit, from the first byte that may still have to be said (again) to the last captured.
+///
+/// Behind it lies the *draft*: captured bytes that a module has not yet dealt with, and that have no place in the
+/// stream yet. Without a module there is none.
 #[derive(Default)]
 pub(crate) struct Backlog {
+    /// The stream's bytes, then the draft's.
     bytes: VecDeque<u8>,
     chunks: VecDeque<Chunk>,
     /// Offset of `bytes[0]`.
     kept_from: u64,
+    /// The end of the stream.
     end: u64,
+    /// The segments that the draft consists of.
+    words: VecDeque<Word>,
+    /// The captured bytes of chunks that say something else, in order.
+    originals: VecDeque<u8>,
 }
 
 /// Buffers larger than this are given back when they run empty.
 const IDLE_CAPACITY: usize = 16 << 10;
 
 impl Backlog {
+    /// Offset of the first byte that is kept.
+    pub(crate) fn kept_from(&self) -> u64 {
+        self.kept_from
+    }
+
     /// Offset just after the last byte.
     pub(crate) fn end(&self) -> u64 {
         self.end
@@ -66,7 +126,10 @@ impl Backlog {
 
     /// Bytes of memory in use.
     pub(crate) fn held(&self) -> usize {
-        self.bytes.capacity() + self.chunks.capacity() * size_of::<Chunk>()
+        self.bytes.capacity()
+            + self.originals.capacity()
+            + self.chunks.capacity() * size_of::<Chunk>()
+            + self.words.capacity() * size_of::<Word>()
     }
 
     /// Appends a chunk of `bytes` (empty for anything but data).
@@ -78,9 +141,22 @@ impl Backlog {
         push: bool,
         turn: Option<TurnMark>,
     ) {
-        let chunk = Chunk { kind, start: self.end, len: bytes.len() as u32, captured_at, push, turn };
         self.bytes.extend(bytes);
-        self.end += bytes.len() as u64;
+        self.push_chunk(kind, Origin::Captured, bytes.len(), captured_at, push, turn);
+    }
+
+    /// The next `len` bytes become a chunk.
+    fn push_chunk(
+        &mut self,
+        kind: ChunkKind,
+        origin: Origin,
+        len: usize,
+        captured_at: Instant,
+        push: bool,
+        turn: Option<TurnMark>,
+    ) {
+        let chunk = Chunk { kind, origin, start: self.end, len: len as u32, captured_at, push, turn };
+        self.end += len as u64;
         self.chunks.push_back(chunk);
     }
 
@@ -98,36 +174,45 @@ impl Backlog {
     /// Where the first turn at or after `offset` begins.
     pub(crate) fn next_turn(&self, offset: u64) -> Option<&Chunk> {
         let from = self.chunks.partition_point(|chunk| chunk.start < offset);
-        self.chunks.range(from..).find(|chunk| chunk.turn.is_some())
+        self.chunks.range(from..).find(|chunk| chunk.opens_turn())
     }
 
     /// How many turns begin in `from..to` (the closing word is none).
     pub(crate) fn turns_between(&self, from: u64, to: u64) -> u64 {
         let at = self.chunks.partition_point(|chunk| chunk.start < from);
-        let speaks = |chunk: &&Chunk| chunk.turn.is_some() && chunk.kind == ChunkKind::Data;
+        let speaks = |chunk: &&Chunk| chunk.opens_turn() && chunk.kind == ChunkKind::Data;
         self.chunks.range(at..).take_while(|chunk| chunk.start < to).filter(speaks).count() as u64
     }
 
-    /// Turns and bytes in `from..` that the target has not completely taken: those that begin there, and the one
-    /// that `from` lies in.
+    /// Turns and captured bytes in `from..` that the target has not completely taken: those that begin there, and
+    /// the one that `from` lies in. The draft's bytes are among them.
     pub(crate) fn unsaid_from(&self, from: u64) -> (u64, u64) {
         let from = from.min(self.end);
-        let boundary = self.chunk_at(from).is_none_or(|chunk| chunk.start == from && chunk.turn.is_some());
+        let boundary = self.chunk_at(from).is_none_or(|chunk| chunk.start == from && chunk.opens_turn());
         let begun = from < self.end && !boundary;
-        (self.turns_between(from, self.end) + u64::from(begun), self.end - from)
+        let bytes = self.captured_between(from, self.end) + self.draft_len() as u64;
+        (self.turns_between(from, self.end) + u64::from(begun), bytes)
+    }
+
+    /// How many captured bytes the bytes `from..to` stand for.
+    pub(crate) fn captured_between(&self, from: u64, to: u64) -> u64 {
+        let chunks = self.chunks.range(self.index_at(from)..).take_while(|chunk| chunk.start < to);
+        let counted = chunks.filter(|chunk| chunk.kind == ChunkKind::Data);
+        counted.map(|chunk| chunk.captured_from(from) - chunk.captured_from(to)).sum()
     }
 
     /// Where the turn that holds the byte at `offset` begins; `None` when its beginning is forgotten.
     pub(crate) fn turn_start(&self, offset: u64) -> Option<u64> {
         let after = self.chunks.partition_point(|chunk| chunk.start <= offset);
-        let opening = self.chunks.range(..after).rev().find(|chunk| chunk.turn.is_some());
+        let opening = self.chunks.range(..after).rev().find(|chunk| chunk.opens_turn());
         opening.map(|chunk| chunk.start).filter(|start| *start >= self.kept_from)
     }
 
     /// The bytes `from..from + len`, in two halves; shorter when the stream ends before.
     pub(crate) fn slices(&self, from: u64, len: usize) -> [&[u8]; 2] {
-        let start = (from.saturating_sub(self.kept_from) as usize).min(self.bytes.len());
-        let end = (start + len).min(self.bytes.len());
+        let said = self.said_len();
+        let start = (from.saturating_sub(self.kept_from) as usize).min(said);
+        let end = (start + len).min(said);
         let (front, back) = self.bytes.as_slices();
         let cut = |slice: &'_ [u8], base: usize| {
             (start.clamp(base, base + slice.len()) - base, end.clamp(base, base + slice.len()) - base)
@@ -146,20 +231,32 @@ impl Backlog {
             if first.kind != ChunkKind::Data || first.end() > offset {
                 break;
             }
+            if let Origin::Replaced(count) | Origin::Discarded(count, _) = first.origin {
+                self.originals.drain(..count as usize);
+            }
             self.chunks.pop_front();
         }
         if self.bytes.is_empty() && self.held() > IDLE_CAPACITY {
             self.bytes.shrink_to(IDLE_CAPACITY / 4);
             self.chunks.shrink_to(IDLE_CAPACITY / 4 / size_of::<Chunk>());
+            self.originals.shrink_to(IDLE_CAPACITY / 4);
         }
     }
 
     /// Forgets everything and starts again at offset zero, keeping the memory.
     pub(crate) fn clear(&mut self) {
+        self.bytes.truncate(self.said_len());
+        self.words.clear();
         self.release(self.end);
         self.chunks.clear();
+        self.originals.clear();
         self.kept_from = 0;
         self.end = 0;
+    }
+
+    /// Bytes of the stream that are kept.
+    fn said_len(&self) -> usize {
+        (self.end - self.kept_from) as usize
     }
 
     fn index_at(&self, offset: u64) -> usize {
@@ -172,7 +269,7 @@ mod tests {
     use super::*;
 
     fn turn() -> Option<TurnMark> {
-        Some(TurnMark { heard: 0, waited: Duration::ZERO })
+        Some(TurnMark { kind: TurnKind::Guessed, heard: 0, waited: Duration::ZERO })
     }
 
     fn said(words: &[(&[u8], bool)]) -> Backlog {

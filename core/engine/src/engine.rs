@@ -1,5 +1,8 @@
 //! All sessions of one shard: who a captured segment or a response belongs to, what is due, what it costs.
 
+mod modules;
+mod summary;
+
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -8,17 +11,20 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use slotmap::{Key, KeyData, SlotMap};
-use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Ipv4Identification, Segment};
+use tcpcopy_wire::{Flags, Flow, Instant, Ipv4Identification, Segment};
 
 use crate::backlog::Backlog;
 use crate::joining::{Joining, LastSeen};
 use crate::options::{EngineOptions, Sampling};
+use crate::serving::Serving;
 use crate::session::{Context, Rest, Session};
 use crate::sources::{NoSource, Sources};
 use crate::statistics::{Pending, Statistics};
 use crate::timers::Timers;
 use crate::verdict::{Ignored, Verdict};
 use crate::{Mappings, Registration};
+
+pub use summary::SessionSummary;
 
 slotmap::new_key_type! {
     /// One session of one engine; never given to another one later.
@@ -53,7 +59,8 @@ const SAMPLING_SEED: u64 = 0x7463_7063_6f70_7900;
 struct Seen<'a> {
     captured_at: Instant,
     captured: Flow,
-    target: Endpoint,
+    /// The index of the mapping it belongs to.
+    mapping: usize,
     segment: &'a Segment<'a>,
 }
 
@@ -79,6 +86,7 @@ pub struct Engine {
     spare: Vec<Backlog>,
     memory: usize,
     statistics: Statistics,
+    serving: Serving,
     began_at: Option<Instant>,
     identification: u16,
     sampling: FixedState,
@@ -101,6 +109,7 @@ impl Engine {
             spare: Vec::new(),
             memory: 0,
             statistics: Statistics::default(),
+            serving: Serving::new(mappings.as_slice().len(), options.faults_before_rollback),
             began_at: None,
             identification: seed as u16,
             sampling: FixedState::with_seed(SAMPLING_SEED),
@@ -109,19 +118,20 @@ impl Engine {
         }
     }
 
-    /// A captured segment that a user sent, seen by the kernel at `captured_at`.
+    /// A captured segment that a user sent, or an online server (where a [module](Self::wants_online) wants to know),
+    /// seen by the kernel at `captured_at`.
     pub fn handle_capture(&mut self, now: Instant, captured_at: Instant, segment: &Segment<'_>) {
         self.statistics.captured_segments += 1;
         self.began_at.get_or_insert(now);
         self.joining.begin(now);
-        let Some(target) = self.mappings.target_of(segment.destination) else {
-            return self.statistics.ignore(Ignored::NotMapped);
+        let Some(mapping) = self.mappings.entry_for(segment.destination) else {
+            return self.handle_online(now, captured_at, segment);
         };
         if !segment.is_whole() {
             return self.statistics.ignore(Ignored::Truncated);
         }
         let captured = Flow { client: segment.source, server: segment.destination };
-        let seen = Seen { captured_at, captured, target, segment };
+        let seen = Seen { captured_at, captured, mapping, segment };
         if segment.flags.syn() {
             return self.handle_syn(now, seen);
         }
@@ -192,12 +202,18 @@ impl Engine {
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<(SessionId, usize)> {
         while let Some(&id) = self.ready.front() {
             if let Some(session) = self.sessions.get_mut(id) {
-                let mut cx = Context { now, options: &self.options, statistics: &mut self.statistics };
+                let mut cx = Context {
+                    now,
+                    options: &self.options,
+                    statistics: &mut self.statistics,
+                    serving: &mut self.serving,
+                };
                 let identification = Ipv4Identification(self.identification);
                 if let Some(len) = session.poll_transmit(identification, out, &mut cx) {
                     self.identification = self.identification.wrapping_add(1);
                     return Some((id, len));
                 }
+                self.settle_module(id, now);
                 self.drained(id, now);
             }
             self.ready.pop_front();
@@ -253,7 +269,7 @@ impl Engine {
         if !self.is_sampled(captured, now) {
             return self.statistics.ignore(Ignored::NotSampled);
         }
-        let Some(id) = self.open(now, seen) else {
+        let Some(id) = self.open(now, seen, None) else {
             return;
         };
         if segment.payload_len > 0 {
@@ -282,19 +298,26 @@ impl Engine {
             self.statistics.bytes_before_first_turn += u64::from(segment.payload_len);
             return self.statistics.ignore(Ignored::BeforeFirstTurn);
         }
-        if let Some(id) = self.open(now, seen) {
+        if let Some(id) = self.open(now, seen, None) {
             self.deliver(id, now, seen.captured_at, segment);
         }
     }
 
-    /// Opens a session that begins with `segment`, or counts why not.
-    fn open(&mut self, now: Instant, seen: Seen<'_>) -> Option<SessionId> {
-        let Seen { captured_at, captured, target, segment } = seen;
+    /// Opens a session that begins with `segment`, or counts why not. `snapshot` is what the conversation of this
+    /// connection's session before it left.
+    fn open(&mut self, now: Instant, seen: Seen<'_>, snapshot: Option<&[u8]>) -> Option<SessionId> {
+        let Seen { captured_at, captured, mapping, segment } = seen;
+        let target = self.mappings.as_slice()[mapping].target;
         if self.memory >= self.options.memory_budget {
             self.refuse(now, captured, segment);
             return None;
         }
-        let mut cx = Context { now, options: &self.options, statistics: &mut self.statistics };
+        let mut cx = Context {
+            now,
+            options: &self.options,
+            statistics: &mut self.statistics,
+            serving: &mut self.serving,
+        };
         // The source end is known only once the session's id is.
         let unknown = Flow { client: captured.client, server: target };
         let mut session = Session::new(captured, unknown, segment, captured_at, &mut cx);
@@ -306,7 +329,9 @@ impl Engine {
             Ok(source) => {
                 let flow = Flow { client: source, server: target };
                 self.sessions[id].flow = flow;
-                self.registrations.push_back(Registration::Add { id, flow });
+                self.converse(id, mapping, snapshot, now);
+                let depth = self.sessions[id].take_new_depth().unwrap_or(0);
+                self.registrations.push_back(Registration::Add { id, flow, depth });
             }
             Err(reason) => self.sessions[id].give_up_speaking(reason.verdict()),
         }
@@ -340,10 +365,12 @@ impl Engine {
 
     /// The capture of session `id` goes on behind a gap: with a session of its own if a turn begins there.
     fn rejoin(&mut self, id: SessionId, rest: Rest, now: Instant) {
-        let Some(session) = self.sessions.get(id) else {
+        let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        let (captured, target) = (session.captured, session.flow.server);
+        let captured = session.captured;
+        let snapshot = session.module_snapshot();
+        let Some(mapping) = self.mappings.entry_for(captured.server) else { return };
         if self.by_capture.get(&captured) != Some(&id) {
             return; // the port has been taken for another connection meanwhile
         }
@@ -352,8 +379,8 @@ impl Engine {
             Rest::Seeking(last) => self.joining.watch(captured, last, now),
             Rest::Following(rest) => {
                 let like = self.sessions[id].like_joined(rest.next());
-                if let Some(id) = self.open(now, Seen { captured_at: now, captured, target, segment: &like })
-                {
+                let seen = Seen { captured_at: now, captured, mapping, segment: &like };
+                if let Some(id) = self.open(now, seen, snapshot.as_deref()) {
                     self.step(id, now, |session, cx| session.resume_capture(rest, cx));
                 }
             }
@@ -365,7 +392,12 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        let mut cx = Context { now, options: &self.options, statistics: &mut self.statistics };
+        let mut cx = Context {
+            now,
+            options: &self.options,
+            statistics: &mut self.statistics,
+            serving: &mut self.serving,
+        };
         change(session, &mut cx);
         if !session.is_ready {
             session.is_ready = true;
@@ -408,6 +440,9 @@ impl Engine {
         let Some(session) = self.sessions.remove(id) else {
             return;
         };
+        if let Some(generation) = session.generation() {
+            self.serving.leave(generation);
+        }
         self.memory -= session.memory;
         if self.by_capture.get(&session.captured) == Some(&id) {
             self.by_capture.remove(&session.captured);

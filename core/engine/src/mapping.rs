@@ -40,21 +40,19 @@ impl Mappings {
         &self.0
     }
 
-    /// The target for a packet sent to `destination`. A packet that already goes to a target is never
+    /// The index of the entry for a packet sent to `destination`. A packet that already goes to a target is never
     /// captured traffic, unless an entry names that very address as its online side.
     #[must_use]
-    pub fn target_of(&self, destination: Endpoint) -> Option<Endpoint> {
-        let named = |mapping: &&Mapping| {
-            mapping.online.port == destination.port && mapping.online.addr == Some(destination.addr)
-        };
-        let any =
-            |mapping: &&Mapping| mapping.online.port == destination.port && mapping.online.addr.is_none();
-        if let Some(mapping) = self.0.iter().find(named) {
-            return Some(mapping.target);
+    pub fn entry_for(&self, destination: Endpoint) -> Option<usize> {
+        let at =
+            |mapping: &Mapping, addr| mapping.online.port == destination.port && mapping.online.addr == addr;
+        let named = self.0.iter().position(|mapping| at(mapping, Some(destination.addr)));
+        if named.is_some() {
+            return named;
         }
         if self.0.iter().any(|mapping| mapping.target == destination) {
             return None;
         }
-        self.0.iter().find(any).map(|mapping| mapping.target)
+        self.0.iter().position(|mapping| at(mapping, None))
     }
 }

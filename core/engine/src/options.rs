@@ -51,6 +51,8 @@ pub struct EngineOptions {
     pub loopback_source: Option<IpAddr>,
     /// Bytes of captured traffic that may wait in all sessions together.
     pub memory_budget: usize,
+    /// After so many sessions in which it broke (at least 1), a generation of a module gives way to the one before it.
+    pub faults_before_rollback: u32,
 }
 
 impl Default for EngineOptions {
@@ -67,6 +69,7 @@ impl Default for EngineOptions {
             sources: None,
             loopback_source: None,
             memory_budget: 2 << 30,
+            faults_before_rollback: 3,
         }
     }
 }

@@ -13,6 +13,15 @@ pub enum Registration {
         id: SessionId,
         /// Its source end and target.
         flow: Flow,
+        /// Payload bytes wanted of each response; 0: headers are enough.
+        depth: u32,
+    },
+    /// Session `id` wants another depth from now on.
+    Depth {
+        /// The session.
+        id: SessionId,
+        /// As in [`Self::Add`].
+        depth: u32,
     },
     /// Session `id` is over.
     Remove {

@@ -6,24 +6,31 @@
 mod arrival;
 mod capture;
 mod connection;
+mod conversing;
 mod emission;
 mod loss;
+mod module_half;
 mod timing;
 mod user;
 
 use std::time::Duration;
 
+use tcpcopy_plugin_api::SessionInfo;
 use tcpcopy_wire::{Flags, Flow, Instant, Options, Segment, SeqNum};
 
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, ChunkKind, TurnMark};
 use crate::joining::LastSeen;
+use crate::judge::Judge;
 use crate::reassembly::Reassembly;
+use crate::serving::Serving;
 use crate::turns::TurnGate;
 use crate::verdict::Verdict;
-use crate::{EngineOptions, Pace, Statistics};
+use crate::{EngineOptions, Pace, SessionId, Statistics};
 
 use capture::Skipping;
 use connection::{Connection, State};
+use module_half::Closing;
+pub(crate) use module_half::ModuleHalf;
 use user::{Hearing, LastWord, User};
 
 /// What every step of a session may read and count.
@@ -31,6 +38,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
     pub(crate) options: &'a EngineOptions,
     pub(crate) statistics: &'a mut Statistics,
+    pub(crate) serving: &'a mut Serving,
 }
 
 /// What remains of a captured connection whose present session cannot go on.
@@ -53,8 +61,15 @@ pub(crate) struct Session {
     backlog: Backlog,
     connection: Connection,
     gate: TurnGate,
+    judge: Judge,
+    /// The conversation that edits what is said, while one is needed.
+    module: Option<Box<ModuleHalf>>,
+    /// The index of the generation of modules that serves it.
+    generation: Option<usize>,
     last_word: LastWord,
     hearing: Option<Hearing>,
+    /// The first acknowledgement of all.
+    first_heard: Option<SeqNum>,
     skipping: Skipping,
     /// The user is known to speak before hearing everything.
     overlapping: bool,
@@ -70,6 +85,7 @@ pub(crate) struct Session {
     closing_verdict: Verdict,
     /// There is no source end for it, for this reason: what the user says is counted as lost.
     unsayable: Option<Verdict>,
+    opened_at: Instant,
     heard_at: Instant,
     active_at: Instant,
     verdict: Option<Verdict>,
@@ -105,8 +121,12 @@ impl Session {
             backlog: Backlog::default(),
             connection: Connection::new(first_byte - 1, 0, mss, cx.now),
             gate: TurnGate::default(),
+            judge: Judge::default(),
+            module: None,
+            generation: None,
             last_word: LastWord::default(),
             hearing: None,
+            first_heard: None,
             skipping: Skipping::No,
             overlapping: false,
             turn_at: None,
@@ -115,6 +135,7 @@ impl Session {
             has_lost_turns: false,
             closing_verdict: Verdict::Complete,
             unsayable: None,
+            opened_at: cx.now,
             heard_at: cx.now,
             active_at: cx.now,
             verdict: None,
@@ -193,6 +214,9 @@ impl Session {
             None => verdict,
         };
         cx.statistics.end(verdict, turns, bytes);
+        if let Some(generation) = self.generation {
+            cx.serving.generation_mut(generation).turns_lost += turns;
+        }
         self.verdict = Some(verdict);
         if !matches!(self.connection.state, State::Closed | State::TimeWait) {
             self.connection.reset_due =
@@ -218,7 +242,8 @@ impl Session {
 
     /// Bytes of memory in use beyond the session's own size.
     pub(crate) fn held(&self) -> usize {
-        self.backlog.held() + self.reassembly.held()
+        let module = self.module.as_ref().map_or(0, |half| half.held());
+        self.backlog.held() + self.reassembly.held() + module
     }
 
     pub(crate) fn is_established(&self) -> bool {
@@ -227,7 +252,78 @@ impl Session {
 
     /// Turns and bytes the target has not yet taken.
     pub(crate) fn pending(&self) -> (u64, u64) {
-        self.backlog.unsaid_from(self.connection.send.una)
+        let (turns, bytes) = self.backlog.unsaid_from(self.connection.send.una);
+        (turns + self.judge.reopening(), bytes)
+    }
+
+    /// What a module is told of it. `connected`: its connection to the target exists already.
+    pub(crate) fn info(&self, id: SessionId, connected: bool) -> SessionInfo {
+        SessionInfo {
+            id: id.to_bits(),
+            client: self.captured.client.into(),
+            online: self.captured.server.into(),
+            source: self.flow.client.into(),
+            target: self.flow.server.into(),
+            joined: self.isn.is_none(),
+            connected,
+        }
+    }
+
+    /// The index of the generation of modules that serves it.
+    pub(crate) fn generation(&self) -> Option<usize> {
+        self.generation
+    }
+
+    /// How many payload bytes of each response are wanted, if that has changed since it was asked for.
+    pub(crate) fn take_new_depth(&mut self) -> Option<u32> {
+        let half = self.module.as_mut().filter(|half| half.is_depth_new)?;
+        half.is_depth_new = false;
+        Some(half.depth.0)
+    }
+
+    /// What another conversation of this user needs to know, when this one does not reach the rest of the connection.
+    pub(crate) fn module_snapshot(&mut self) -> Option<Vec<u8>> {
+        self.module.as_mut()?.snapshot()
+    }
+
+    /// In a word, for people: where it stands.
+    pub(crate) fn state_name(&self) -> &'static str {
+        match self.connection.state {
+            State::Closed => "waiting",
+            State::SynSent => "connecting",
+            State::Established => "established",
+            _ => "closing",
+        }
+    }
+
+    /// When it began, and when anybody last said anything.
+    pub(crate) fn times(&self) -> (Instant, Instant) {
+        (self.opened_at, self.active_at)
+    }
+
+    /// Whether the target has answered the present turn: completely, where a module judges that.
+    fn is_answered(&self) -> bool {
+        if self.judge.is_judging() { self.judge.is_satisfied() } else { self.gate.is_answered() }
+    }
+
+    /// Whether the user's closing word has been captured.
+    fn user_has_closed(&self) -> bool {
+        self.backlog.closing().is_some() || self.module.as_ref().is_some_and(|half| half.closing.is_some())
+    }
+
+    /// The user closes: the word takes its place behind everything said before.
+    fn close_stream(
+        &mut self,
+        kind: ChunkKind,
+        captured_at: Instant,
+        turn: Option<TurnMark>,
+        cx: &mut Context<'_>,
+    ) {
+        if self.module.is_some() {
+            self.close_through_module(Closing { kind, captured_at, turn }, cx);
+        } else {
+            self.backlog.push(kind, &[], captured_at, false, turn);
+        }
     }
 
     /// A packet was larger than the path allows: segments shrink to the next usual MTU (RFC 1191 §7).

@@ -16,7 +16,8 @@ pub struct Ended {
 /// Cumulative counters of one engine.
 ///
 /// At every moment `turns_captured` is the turns the target took, plus `turns_lost` over all verdicts, plus
-/// `turns_lost_to_resets`, plus those still [pending](crate::Engine::pending); likewise for bytes.
+/// `turns_lost_to_resets`, plus those still [pending](crate::Engine::pending); likewise for bytes, where those that
+/// modules left out come to it. A turn is counted when it is given its place among what is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Captured segments handed in.
@@ -34,6 +35,12 @@ pub struct Statistics {
     pub bytes_after_close: u64,
     /// Bytes of the users in holes of captured streams, and behind them up to where a turn was recognised.
     pub bytes_never_captured: u64,
+    /// Captured bytes that modules left out.
+    pub bytes_discarded: u64,
+    /// Bytes that modules said of their own.
+    pub bytes_inserted: u64,
+    /// Captured segments of online servers.
+    pub online_segments: u64,
     /// Sessions opened.
     pub sessions_opened: u64,
     /// Of these, opened in the middle of a connection.

@@ -19,6 +19,8 @@ pub(crate) enum Opening {
     Now,
     /// Not before this time, unless the target says more until then.
     NotBefore(Instant),
+    /// Not before a module says that the answer is complete.
+    WhenComplete,
 }
 
 /// Follows what the target answers since the last turn began.
@@ -60,6 +62,11 @@ impl TurnGate {
         self.received > self.received_before
     }
 
+    /// Whether the target has said as much as the user had heard in all when opening `turn`.
+    pub(crate) fn has_caught_up(&self, turn: &TurnMark) -> bool {
+        self.received >= self.awaited + turn.heard
+    }
+
     /// Whether `turn` may begin. `overlapping`: this user is known to speak before hearing everything, so what
     /// counts is all that was heard, not the answer to the last turn.
     ///
@@ -74,7 +81,7 @@ impl TurnGate {
             return Opening::Now;
         }
         let gained = self.received - self.received_before;
-        let enough = gained >= heard || (overlapping && self.received >= self.awaited + heard);
+        let enough = gained >= heard || (overlapping && self.has_caught_up(turn));
         let wait = match (enough, gained > 0) {
             (true, _) if self.last_push => pace,
             (true, _) | (false, true) if !self.last_push => LONGEST_QUIET.max(pace),
@@ -88,6 +95,7 @@ impl TurnGate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backlog::TurnKind;
 
     const PACE: Duration = Duration::from_millis(2);
 
@@ -96,7 +104,7 @@ mod tests {
     }
 
     fn turn(heard: u64, waited_ms: u64) -> TurnMark {
-        TurnMark { heard, waited: Duration::from_millis(waited_ms) }
+        TurnMark { kind: TurnKind::Guessed, heard, waited: Duration::from_millis(waited_ms) }
     }
 
     fn spoken() -> TurnGate {

@@ -25,13 +25,17 @@ pub enum Verdict {
     SourcesExhausted,
     /// The client's address cannot speak to the target: another family, or loopback without a stand-in.
     NoSourceAddress,
+    /// The module gave the session up, for a reason of its own.
+    ModuleGaveUp,
+    /// The module broke.
+    ModuleFault,
     /// The program was told to stop.
     Shutdown,
 }
 
 impl Verdict {
     /// Every verdict, in the order of reports.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Complete,
         Self::UserReset,
         Self::CaptureGap,
@@ -43,6 +47,8 @@ impl Verdict {
         Self::MemoryBudget,
         Self::SourcesExhausted,
         Self::NoSourceAddress,
+        Self::ModuleGaveUp,
+        Self::ModuleFault,
         Self::Shutdown,
     ];
 
@@ -61,6 +67,8 @@ impl Verdict {
             Self::MemoryBudget => "memory_budget",
             Self::SourcesExhausted => "sources_exhausted",
             Self::NoSourceAddress => "no_source_address",
+            Self::ModuleGaveUp => "module_gave_up",
+            Self::ModuleFault => "module_fault",
             Self::Shutdown => "shutdown",
         }
     }
@@ -80,6 +88,8 @@ impl Verdict {
             Self::MemoryBudget => "the memory budget (-m) was exhausted",
             Self::SourcesExhausted => "every source address and port (-c) was in use",
             Self::NoSourceAddress => "the user's address cannot speak to the target (see -c, -H)",
+            Self::ModuleGaveUp => "the module gave the session up",
+            Self::ModuleFault => "the module broke",
             Self::Shutdown => "tcpcopy was told to stop",
         }
     }

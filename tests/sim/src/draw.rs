@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tcpcopy_engine::Pace;
 
+use crate::framing::Serving;
 use crate::host::Manner;
 use crate::link::{Faults, Phase};
 use crate::scenario::{Capture, Ending, Outage, Scenario, Service, Sizes, Talk};
@@ -45,6 +46,9 @@ impl Scenario {
             only_whole_sessions: draw.chance(0.1),
             pool: draw.sometimes(0.3, |draw| draw.one_of(&[1, 2, 30])).unwrap_or(0),
             memory_budget: draw.sometimes(0.05, |draw| draw.one_of(&[20_000, 200_000])).unwrap_or(1 << 30),
+            serving: draw
+                .sometimes(0.4, |draw| draw.one_of(&[Serving::Idle, Serving::Judging, Serving::Judging]))
+                .unwrap_or(Serving::Nobody),
             ..Self::calm(seed)
         }
     }

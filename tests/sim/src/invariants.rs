@@ -3,10 +3,12 @@
 use tcpcopy_engine::Verdict;
 
 use crate::Violation;
+use crate::framing::Serving;
 use crate::ledger::Ledger;
 use crate::outcome::Outcome;
 use crate::replayer::Replayer;
 use crate::scenario::{Ending, Scenario};
+use crate::script::Request;
 
 pub(crate) fn check_end(
     scenario: &Scenario,
@@ -109,11 +111,17 @@ fn verdicts_have_a_cause(scenario: &Scenario, outcome: &Outcome) -> Result<(), V
         Verdict::Idle => spoilt || ends_with(Ending::UserVanishes),
         // A target that is spoken to from the middle of a request on closes, and owes an answer for ever.
         Verdict::TargetReset | Verdict::TargetSilent => {
-            !scenario.target_cooperates() || !scenario.captures_everything() || scenario.blurs_turns()
+            let joined_in_a_blur = scenario.overlaps() && outcome.statistics.sessions_joined > 0;
+            !scenario.target_cooperates()
+                || !scenario.captures_everything()
+                || scenario.blurs_turns()
+                || joined_in_a_blur
         }
         Verdict::TargetRefused => !scenario.target.down.is_empty() || scenario.target.resets_every.is_some(),
         Verdict::TargetUnreachable => far,
         Verdict::MemoryBudget => scenario.memory_budget < 1 << 20,
+        // The module of this world never gives up.
+        Verdict::ModuleGaveUp | Verdict::ModuleFault => false,
         Verdict::SourcesExhausted | Verdict::NoSourceAddress | Verdict::Shutdown => false,
     };
     let groundless = Verdict::ALL
@@ -140,10 +148,12 @@ fn everything_captured_was_taken(
     if bytes != taken {
         return Err(Violation(format!("users said {bytes} bytes in order, the sessions took {taken}")));
     }
+    // A module tells pipelined requests apart.
+    let is_judged = scenario.serving == Serving::Judging;
     let begun = |stream: &crate::ledger::Stream| {
         let said = stream.given.prefix();
-        stream.requests.iter().filter(|request| request.opens_turn && request.bytes.start < said).count()
-            as u64
+        let opens = |request: &&Request| (is_judged || request.opens_turn) && request.bytes.start < said;
+        stream.requests.iter().filter(opens).count() as u64
     };
     let turns: u64 = ledger.streams.iter().map(begun).sum();
     if !scenario.blurs_turns() && turns != statistics.turns_captured {

@@ -49,18 +49,18 @@ pub(crate) struct Ledger {
     /// Stream and start of each request, by tag.
     by_tag: HashMap<u32, (usize, usize)>,
     hearings: Vec<Hearing>,
-    blurs_turns: bool,
+    overlaps: bool,
 }
 
 impl Ledger {
-    pub(crate) fn new(play: &Play, blurs_turns: bool) -> Self {
+    pub(crate) fn new(play: &Play, overlaps: bool) -> Self {
         let mut ledger = Self {
             streams: Vec::new(),
             first_stream: Vec::new(),
             by_client: HashMap::new(),
             by_tag: HashMap::new(),
             hearings: Vec::new(),
-            blurs_turns,
+            overlaps,
         };
         for scripts in &play.users {
             ledger.first_stream.push(ledger.streams.len());
@@ -176,7 +176,7 @@ impl Ledger {
             let found = stream.bytes.windows(head.len()).position(|window| window == head);
             let Some(start) = found else { continue };
             let is_joined = !stream.syn_given && stream.first_given == Some(start);
-            if is_joined || self.blurs_turns {
+            if is_joined || self.overlaps {
                 return Ok((index, start));
             }
             return Err(format!("it begins inside a request, at byte {start} of stream {index}"));
@@ -191,7 +191,7 @@ impl Ledger {
             || self.hearings.iter().map(|hearing| hearing.head.as_slice()).filter(|head| !head.is_empty());
         let may_begin = |stream: &Stream, start: usize| {
             let opens = stream.requests.iter().any(|request| request.bytes.start == start);
-            opens || self.blurs_turns || (!stream.syn_given && stream.first_given == Some(start))
+            opens || self.overlaps || (!stream.syn_given && stream.first_given == Some(start))
         };
         let was_said = |head: &[u8]| {
             self.streams.iter().any(|stream| {

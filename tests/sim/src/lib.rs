@@ -17,6 +17,7 @@
 mod coverage;
 mod draw;
 mod feed;
+mod framing;
 mod host;
 mod invariants;
 mod ledger;
@@ -31,6 +32,7 @@ mod server;
 mod user;
 mod world;
 
+pub use framing::Serving;
 pub use host::Manner;
 pub use link::{Faults, Phase};
 pub use outcome::Outcome;

@@ -43,6 +43,13 @@ pub(crate) fn tag_of(kind: Kind, bytes: &[u8]) -> Option<u32> {
     (first == kind.byte()).then(|| u32::from_le_bytes([a, b, c, 0]))
 }
 
+/// How long the message is that `bytes` begin with: `None` until its header has come, `Some(None)` when it is none.
+pub(crate) fn length_of(kind: Kind, bytes: &[u8]) -> Option<Option<usize>> {
+    let header: &[u8; HEADER] = bytes.first_chunk()?;
+    let [first, _, _, _, body @ ..] = *header;
+    Some((first == kind.byte()).then(|| HEADER + u32::from_be_bytes(body) as usize))
+}
+
 /// What was read is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Garbled;

@@ -10,6 +10,7 @@ use tcpcopy_feed::{FlowId, Subscriber, SubscriberEvent};
 use tcpcopy_wire::{Endpoint, Instant, Segment, parse_ip};
 
 use crate::Violation;
+use crate::framing::{Framing, Serving};
 use crate::scenario::Scenario;
 
 /// A single drain makes no more packets than this.
@@ -56,8 +57,13 @@ impl Replayer {
         let mtu = usize::from(options.mtu);
         let online = OnlineAddress { addr: Some(online.addr), port: online.port };
         let mappings = Mappings::new(vec![Mapping { online, target }]);
+        let mut engine = Engine::new(options, mappings, seed);
+        if scenario.serving != Serving::Nobody {
+            let is_idle = scenario.serving == Serving::Idle;
+            engine.install(0, 1, Box::new(Framing { is_idle }), false, now);
+        }
         Self {
-            engine: Engine::new(options, mappings, seed),
+            engine,
             subscriber: Subscriber::new(seed, now),
             target,
             sources,
@@ -90,12 +96,13 @@ impl Replayer {
         let mut responses = Vec::new();
         let read = self.subscriber.handle_bytes(now, bytes, |event| {
             if let SubscriberEvent::Response(response) = event {
-                responses.push((SessionId::from_bits(response.id.0), headers(&response.segment)));
+                let id = SessionId::from_bits(response.id.0);
+                responses.push((id, headers(&response.segment), response.segment.payload.to_vec()));
             }
         });
         self.feed_failed |= read.is_err();
-        for (id, segment) in responses {
-            self.engine.handle_response(now, id, &segment);
+        for (id, headers, payload) in responses {
+            self.engine.handle_response(now, id, &Segment { payload: &payload, ..headers });
             self.drain(now)?;
         }
         Ok(())
@@ -145,8 +152,11 @@ impl Replayer {
     fn register(&mut self) {
         while let Some(registration) = self.engine.poll_registration() {
             self.subscriber.register(match registration {
-                Registration::Add { id, flow } => {
-                    tcpcopy_feed::Registration::Add { id: FlowId(id.to_bits()), flow, depth: 0 }
+                Registration::Add { id, flow, depth } => {
+                    tcpcopy_feed::Registration::Add { id: FlowId(id.to_bits()), flow, depth }
+                }
+                Registration::Depth { id, depth } => {
+                    tcpcopy_feed::Registration::Depth { id: FlowId(id.to_bits()), depth }
                 }
                 Registration::Remove { id } => {
                     tcpcopy_feed::Registration::Remove { id: FlowId(id.to_bits()) }

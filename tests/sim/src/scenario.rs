@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tcpcopy_engine::Pace;
 
+use crate::framing::Serving;
 use crate::host::Manner;
 use crate::link::{Faults, Phase};
 
@@ -141,6 +142,8 @@ pub struct Scenario {
     pub pool: u8,
     /// The engine's memory budget in bytes.
     pub memory_budget: usize,
+    /// Whether a module serves the sessions.
+    pub serving: Serving,
 }
 
 const fn millis(millis: u64) -> Duration {
@@ -194,6 +197,7 @@ impl Scenario {
             only_whole_sessions: false,
             pool: 0,
             memory_budget: 1 << 30,
+            serving: Serving::Nobody,
         }
     }
 
@@ -212,9 +216,15 @@ impl Scenario {
     }
 
     /// Whether a user may speak before having heard the whole answer, so that headers alone do not tell where
-    /// a request begins.
+    /// a request begins; and no module does.
     #[must_use]
     pub fn blurs_turns(&self) -> bool {
+        self.serving != Serving::Judging && self.overlaps()
+    }
+
+    /// Whether a user may speak before having heard the whole answer.
+    #[must_use]
+    pub fn overlaps(&self) -> bool {
         self.talk.overlapping > 0.0 || *self.talk.pipelined.end() > 1
     }
 

@@ -114,7 +114,7 @@ impl World {
         let user_hosts: Vec<Host> = (0..scenario.talk.users)
             .map(|user| host(address(&scenario, 1, 1 + user as u16), scenario.user_manner))
             .collect();
-        let ledger = Ledger::new(&play, scenario.blurs_turns());
+        let ledger = Ledger::new(&play, scenario.overlaps());
         let answers = |side: fn(&crate::script::Exchange) -> crate::script::Answer| {
             play.exchanges.iter().map(side).collect()
         };

@@ -360,8 +360,16 @@ impl Session {
             cx.statistics.response_bytes += gained;
             let pushed = connection.receive.pushed_to >= connection.receive.nxt;
             self.gate.on_answer(gained, pushed, now);
-            self.repetitions = 0;
+            if !self.judge.is_judging() {
+                self.repetitions = 0;
+            }
             self.release_backlog();
+        }
+        if segment.payload_len > 0 {
+            self.hear_target(start, segment, cx);
+            if self.verdict.is_some() {
+                return;
+            }
         }
         if segment.payload_len > 0 || !in_order {
             self.schedule_ack(in_order, cx);
@@ -403,6 +411,7 @@ impl Session {
             State::FinWait2 => self.enter_time_wait(cx),
             _ => {}
         }
+        self.target_ended(cx);
     }
 
     fn enter_time_wait(&mut self, cx: &mut Context<'_>) {

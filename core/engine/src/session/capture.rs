@@ -7,7 +7,7 @@ use tcpcopy_wire::{Instant, Segment, SeqNum};
 use super::connection::State;
 use super::user::Hearing;
 use super::{Context, Rest, Session};
-use crate::backlog::{ChunkKind, TurnMark};
+use crate::backlog::{ChunkKind, TurnKind, TurnMark, Word};
 use crate::joining::LastSeen;
 use crate::reassembly::{Mark, Place, Reassembly};
 use crate::verdict::{Ignored, Verdict};
@@ -46,7 +46,7 @@ impl Session {
         if !segment.flags.rst() {
             self.observe_user(segment, captured_at);
         }
-        if self.backlog.closing().is_some() {
+        if self.user_has_closed() {
             return self.discard_behind_close(segment, captured_at, cx);
         }
         if segment.flags.rst() {
@@ -81,14 +81,14 @@ impl Session {
         if self.connection.state == State::TimeWait {
             return self.end(self.closing_verdict, cx);
         }
-        if self.backlog.closing().is_some() {
+        if self.user_has_closed() {
             return;
         }
         if self.reassembly.has_hole() {
             self.closing_verdict = Verdict::CaptureGap;
             self.forget_capture(cx);
         }
-        self.backlog.push(ChunkKind::Fin, &[], cx.now, false, None);
+        self.close_stream(ChunkKind::Fin, cx.now, None, cx);
         self.settle(cx);
     }
 
@@ -101,7 +101,7 @@ impl Session {
         let next = self.reassembly.next();
         let mut rest = std::mem::replace(&mut self.reassembly, Reassembly::new(next));
         self.closing_verdict = Verdict::CaptureGap;
-        self.backlog.push(ChunkKind::Reset, &[], cx.now, false, None);
+        self.close_stream(ChunkKind::Reset, cx.now, None, cx);
         self.settle(cx);
         let furthest = rest.furthest();
         let skipped = rest.skip_hole();
@@ -166,9 +166,13 @@ impl Session {
         }
         if !bytes.is_empty() {
             cx.statistics.bytes_captured += bytes.len() as u64;
-            cx.statistics.turns_captured += u64::from(turn.is_some());
+            let is_served = self.module.is_some();
+            cx.statistics.turns_captured += u64::from(turn.is_some() && !is_served);
             if let Some(verdict) = self.unsayable {
                 cx.statistics.lose(verdict, u64::from(turn.take().is_some()), bytes.len() as u64);
+            } else if is_served {
+                let Mark { captured_at, push, .. } = mark;
+                self.submit(bytes, Word { len: bytes.len(), captured_at, push, turn: turn.take() }, cx);
             } else if self.skipping == Skipping::No {
                 self.backlog.push(ChunkKind::Data, bytes, mark.captured_at, mark.push, turn.take());
             } else {
@@ -176,7 +180,7 @@ impl Session {
             }
         }
         if mark.fin {
-            self.backlog.push(ChunkKind::Fin, &[], mark.captured_at, false, turn);
+            self.close_stream(ChunkKind::Fin, mark.captured_at, turn, cx);
         }
         self.heard(mark.ack);
         self.last_word.captured_at = Some(mark.captured_at);
@@ -195,6 +199,7 @@ impl Session {
     /// The user acknowledges up to `ack`. The first acknowledgement of all is where hearing begins: that of the
     /// handshake, or that of the first words of a connection joined in its middle.
     fn listen(&mut self, ack: SeqNum) {
+        self.first_heard.get_or_insert(ack);
         let hearing = self.hearing.get_or_insert_with(|| Hearing::new(ack));
         hearing.advance(ack);
         let heard = hearing.total;
@@ -232,7 +237,7 @@ impl Session {
 
     /// When the present hole in the capture counts as a gap; `None` without one, or when nothing more is said.
     pub(super) fn gap_at(&self) -> Option<Instant> {
-        self.reassembly.gap_at(self.last_word.ack).filter(|_| self.backlog.closing().is_none())
+        self.reassembly.gap_at(self.last_word.ack).filter(|_| !self.user_has_closed())
     }
 
     /// The session is over, but where the user's next turn begins is still followed.
@@ -261,10 +266,10 @@ impl Session {
         let waited = match self.last_word.captured_at {
             Some(before) => mark.captured_at.since(before),
             None => {
-                return Some(TurnMark { heard, waited: Duration::ZERO });
+                return Some(TurnMark { kind: TurnKind::Guessed, heard, waited: Duration::ZERO });
             }
         };
-        (heard > 0).then_some(TurnMark { heard, waited })
+        (heard > 0).then_some(TurnMark { kind: TurnKind::Guessed, heard, waited })
     }
 
     /// The user aborted the connection, before or after `segment`'s place in the stream.
@@ -283,7 +288,7 @@ impl Session {
         }
         let turn = self.turn_of(Mark::of(segment, captured_at));
         let turn = turn.filter(|_| self.last_word.captured_at.is_some());
-        self.backlog.push(ChunkKind::Reset, &[], captured_at, false, turn);
+        self.close_stream(ChunkKind::Reset, captured_at, turn, cx);
         self.settle(cx);
     }
 }

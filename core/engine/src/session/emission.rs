@@ -7,7 +7,7 @@ use tcpcopy_wire::{
 use super::connection::{AckDue, Connection, State};
 use super::{Context, Session};
 use crate::EngineOptions;
-use crate::backlog::{Chunk, ChunkKind};
+use crate::backlog::{Chunk, ChunkKind, TurnKind};
 use crate::turns::Opening;
 
 /// One segment to be made.
@@ -51,7 +51,7 @@ impl Session {
         }
         let chunk = self.backlog.chunk_at(connection.send.nxt)?;
         match self.opening(chunk, options) {
-            Opening::Now => None,
+            Opening::Now | Opening::WhenComplete => None,
             Opening::NotBefore(at) => Some(at).filter(|at| *at > now),
         }
     }
@@ -60,7 +60,8 @@ impl Session {
     pub(super) fn wants_connection(&self) -> bool {
         let next = self.backlog.chunk_at(self.connection.send.una);
         let wanted = (self.first_connection && self.user.syn_at.is_some())
-            || next.is_some_and(|chunk| chunk.kind == ChunkKind::Data);
+            || next.is_some_and(|chunk| chunk.kind == ChunkKind::Data)
+            || self.backlog.draft_len() > 0;
         wanted && self.unsayable.is_none()
     }
 
@@ -116,10 +117,10 @@ impl Session {
         }
         let nxt = self.connection.send.nxt;
         let chunk = *self.backlog.chunk_at(nxt)?;
-        if let Opening::NotBefore(at) = self.opening(&chunk, cx.options)
-            && at > cx.now
-        {
-            return None;
+        match self.opening(&chunk, cx.options) {
+            Opening::NotBefore(at) if at > cx.now => return None,
+            Opening::WhenComplete => return None,
+            Opening::NotBefore(_) | Opening::Now => {}
         }
         if self.is_closed_by_target_before(&chunk) {
             self.start_over(cx);
@@ -147,7 +148,7 @@ impl Session {
         match chunk.kind {
             ChunkKind::Data => true,
             ChunkKind::Fin | ChunkKind::Reset => {
-                turn.heard > 0 && self.turn_at.is_some() && !self.gate.is_answered()
+                turn.heard > 0 && self.turn_at.is_some() && !self.is_answered()
             }
         }
     }
@@ -164,7 +165,11 @@ impl Session {
         if begun || first_elsewhere || overlaps || target_gone {
             return Opening::Now;
         }
-        self.gate.opening(turn, self.overlapping, self.pace(options))
+        let pace = self.pace(options);
+        let caught_up = self.overlapping && self.gate.has_caught_up(turn);
+        self.judge
+            .opening(turn, caught_up, pace)
+            .unwrap_or_else(|| self.gate.opening(turn, self.overlapping, pace))
     }
 
     /// RFC 9293 §3.8.6.2.1 (sender's silly window avoidance): a whole piece, or half the largest window, or
@@ -264,7 +269,9 @@ impl Session {
             let waited_in_vain = self.turn_at.is_some() && turn.heard > 0 && !self.gate.is_answered();
             cx.statistics.turns_not_awaited += u64::from(waited_in_vain && !cx.options.overlap_turns);
             self.gate.on_turn(&turn, cx.now);
-            self.turn_at = Some(from);
+            if turn.kind != TurnKind::Pause {
+                self.turn_at = Some(from);
+            }
         }
         let send = &mut self.connection.send;
         if again {
@@ -275,6 +282,7 @@ impl Session {
             }
             send.nxt = end;
             self.gate.on_speech(cx.now);
+            self.judge.on_speech(from, cx.now);
         }
         if self.connection.retransmit_at.is_none() {
             self.connection.restart_retransmit(cx.now);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::connection::{Connection, State};
+use super::connection::{Connection, SendSide, State};
 use super::{Context, Session, Skipping};
 use crate::backlog::ChunkKind;
 use crate::turns::TurnGate;
@@ -40,7 +40,11 @@ impl Session {
     pub(super) fn connection_reset(&mut self, cx: &mut Context<'_>) {
         let all_taken = self.connection.send.fin_sent && self.connection.send.una == self.backlog.end();
         let over = self.connection.state == State::TimeWait;
-        if over || (all_taken && self.gate.is_answered()) {
+        self.target_ended(cx);
+        if self.verdict.is_some() {
+            return;
+        }
+        if over || (all_taken && self.is_answered()) {
             self.connection.state = State::Closed;
             return self.end(self.closing_verdict, cx);
         }
@@ -56,28 +60,94 @@ impl Session {
         let Connection { refusals, asked_at, send, .. } = &self.connection;
         let (refusals, una) = (*refusals, send.una);
         let asked_at = if refusals == 0 { cx.now } else { *asked_at };
+        let is_in_prologue = self.is_in_prologue();
+        if is_in_prologue {
+            self.withdraw_turns(una, cx);
+        }
         self.next_connection(una, cx);
         self.connection.refusals = refusals;
         self.connection.asked_at = asked_at;
         self.refused(cx);
+        if is_in_prologue && self.verdict.is_none() {
+            self.owe_reconnect(true, cx);
+        }
+    }
+
+    /// Whether a module speaks words of its own, and all that is not yet taken are those.
+    fn is_in_prologue(&self) -> bool {
+        self.module.as_ref().is_some_and(|half| half.is_in_prologue)
     }
 
     /// Leaves the present connection; the next one begins with the present turn if the target has not answered
     /// it, else with the turn after it.
     pub(super) fn start_over(&mut self, cx: &mut Context<'_>) {
+        if self.judge.is_judging() {
+            return self.start_over_judged(cx);
+        }
         let una = self.connection.send.una;
         let resume = match self.turn_at {
-            Some(turn) if !self.gate.is_answered() => self.repeat_or_give_up(turn, una, cx),
+            Some(turn) if !self.is_answered() => self.repeat_or_give_up(turn, una, cx),
             _ => self.abandon_rest_of_turn(una, cx),
         };
         cx.statistics.turns_repeated += self.backlog.turns_between(resume, self.connection.send.nxt);
         cx.statistics.bytes_repeated += una.saturating_sub(resume);
         self.next_connection(resume, cx);
         self.release_backlog();
+        if self.module.is_some() {
+            // What is skipped would be missing from what the module sees.
+            return if self.skipping == Skipping::No {
+                self.go_on_with_module(cx);
+            } else {
+                self.end(Verdict::TargetReset, cx);
+            };
+        }
         let only_closing = self.backlog.chunk_at(resume).is_some_and(|chunk| chunk.kind != ChunkKind::Data);
         if only_closing {
             self.end(self.closing_verdict, cx);
         }
+    }
+
+    /// The same where a module judges turns: it gives each of those without an answer its place anew. What cannot be
+    /// given back whole, or has been said too often, ends the session; the user's next turn begins another one.
+    fn start_over_judged(&mut self, cx: &mut Context<'_>) {
+        let Connection { send: SendSide { una, nxt, .. }, .. } = self.connection;
+        let oldest = self.judge.oldest_open();
+        // A target that is lost again before anything could be said is no better than one that does not answer.
+        self.repetitions += u8::from(oldest.is_some() || self.backlog.draft_len() > 0);
+        let resume = oldest.map_or(una, |oldest| oldest.min(una));
+        if self.repetitions > MOST_REPETITIONS || !self.is_turn_boundary(resume) {
+            return self.end(Verdict::TargetReset, cx);
+        }
+        cx.statistics.turns_repeated += self.backlog.turns_between(resume, nxt);
+        cx.statistics.bytes_repeated += una - resume;
+        self.withdraw_turns(resume, cx);
+        self.next_connection(resume, cx);
+        self.go_on_with_module(cx);
+    }
+
+    /// The next connection is opened when there is something to say; only then is the module told.
+    fn go_on_with_module(&mut self, cx: &mut Context<'_>) {
+        let is_silent = self.backlog.draft_len() == 0 && self.connection.send.una == self.backlog.end();
+        if is_silent && self.user_has_closed() {
+            self.end(self.closing_verdict, cx);
+        } else {
+            self.owe_reconnect(!is_silent, cx);
+        }
+    }
+
+    /// Whether everything from `offset` on can be said on another connection: it is kept, and no turn is cut in two.
+    fn is_turn_boundary(&self, offset: u64) -> bool {
+        if self.is_in_prologue() {
+            return true;
+        }
+        let is_kept = offset >= self.backlog.kept_from();
+        let begins_there = match self.backlog.chunk_at(offset) {
+            Some(chunk) => chunk.start == offset && (chunk.opens_turn() || chunk.kind != ChunkKind::Data),
+            None => {
+                self.module.as_ref().is_none_or(|half| !half.is_amid_word()) || !self.judge.is_satisfied()
+            }
+        };
+        is_kept && begins_there
     }
 
     /// The present turn was not answered.
@@ -147,8 +217,8 @@ impl Session {
     /// answered.
     pub(super) fn release_backlog(&mut self) {
         let una = self.connection.send.una;
-        let keep = match self.turn_at {
-            Some(turn) if !self.gate.is_answered() => turn.max(una.saturating_sub(KEPT_FOR_REPETITION)),
+        let keep = match self.judge.oldest_open().or(self.turn_at) {
+            Some(turn) if !self.is_answered() => turn.max(una.saturating_sub(KEPT_FOR_REPETITION)),
             _ => una,
         };
         self.backlog.release(keep.min(una));

@@ -32,6 +32,7 @@ impl Session {
             connect,
             connection.gone_at,
             self.gap_at(),
+            self.module.as_ref().and_then(|half| half.next_at()),
             self.turn_opens_at(options, now),
         ]
         .into_iter()
@@ -52,6 +53,7 @@ impl Session {
         if self.connection.retransmit_at.is_some_and(|at| at <= cx.now) {
             self.retransmission_timeout(cx);
         }
+        self.module_timeout(cx);
     }
 
     /// Whether the long time-outs (`-t`, `-k`) have passed: [`Self::lose_patience`] is due.
@@ -61,6 +63,10 @@ impl Session {
 
     /// Ends the session for having waited too long.
     pub(crate) fn lose_patience(&mut self, cx: &mut Context<'_>) {
+        let is_module_late = self.backlog.draft_len() > 0 && !self.connection.awaits_acknowledgement();
+        if is_module_late && self.judge.is_satisfied() {
+            return self.give_up_on_module(cx);
+        }
         let verdict = match self.connection.state {
             State::FinWait2 => self.closing_verdict,
             _ if self.has_words() || self.awaits_answer() => Verdict::TargetSilent,
@@ -72,6 +78,7 @@ impl Session {
     /// Whether something captured is still to be said.
     fn has_words(&self) -> bool {
         self.connection.send.nxt < self.backlog.end()
+            || self.backlog.draft_len() > 0
             || self.connection.awaits_acknowledgement()
             || (self.backlog.closing().is_some() && !self.connection.send.fin_sent)
     }
@@ -79,7 +86,7 @@ impl Session {
     /// The online server answered the user's last words, the target has not.
     fn awaits_answer(&self) -> bool {
         let answered_online = self.hearing.is_some_and(|hearing| hearing.total > self.last_word.heard);
-        self.turn_at.is_some() && !self.gate.is_answered() && answered_online
+        self.turn_at.is_some() && !self.is_answered() && answered_online
     }
 
     /// `-t` while something is due, `-k` while nothing is.

@@ -272,6 +272,7 @@ fn every_session_is_registered_once_and_removed_once() {
                 assert!(!live.contains(id));
                 live.push(*id);
             }
+            Registration::Depth { .. } => panic!("without a module nobody wants payload"),
             Registration::Remove { id } => {
                 assert!(live.contains(id));
                 live.retain(|other| other != id);

@@ -39,7 +39,7 @@ fn intercept_hears_of_a_flow_before_its_syn_and_of_its_end_after_all() {
     let mut play = Play::opened();
     let id = play.session();
     let flow = Flow { client: play.user.end, server: end(TARGET) };
-    assert_eq!(play.registrations, [Registration::Add { id, flow }]);
+    assert_eq!(play.registrations, [Registration::Add { id, flow, depth: 0 }]);
     play.engine.handle_shutdown(play.now);
     play.settle();
     assert_eq!(play.registrations[1..], [Registration::Remove { id }]);

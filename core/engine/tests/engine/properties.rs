@@ -265,11 +265,12 @@ impl Chaos {
         let mut live: HashMap<SessionId, Flow> = HashMap::new();
         for registration in &self.play.registrations {
             match registration {
-                Registration::Add { id, flow } => {
+                Registration::Add { id, flow, .. } => {
                     let taken: HashSet<_> = live.values().collect();
                     assert!(!taken.contains(flow), "{flow} is given to two live sessions");
                     live.insert(*id, *flow);
                 }
+                Registration::Depth { .. } => panic!("without a module nobody wants payload"),
                 Registration::Remove { id } => assert!(live.remove(id).is_some(), "removed once"),
             }
         }

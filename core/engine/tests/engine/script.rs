@@ -3,6 +3,7 @@
 //!
 //! Both sides' sequence numbers begin just below 2³², so that nearly every test crosses the wrap.
 
+mod lines;
 mod openings;
 mod sent;
 mod target;
@@ -12,11 +13,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tcpcopy_engine::{
-    Engine, EngineOptions, Ignored, Mapping, Mappings, OnlineAddress, Pending, Registration, SessionId,
-    Statistics, Verdict,
+    Engine, EngineOptions, Event, Ignored, Mapping, Mappings, OnlineAddress, Pending, Registration,
+    SessionId, Statistics, Verdict,
 };
 use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Segment, parse_ip};
 
+pub(crate) use lines::Lines;
 pub(crate) use sent::Sent;
 pub(crate) use target::Target;
 pub(crate) use user::{Said, USER_ISN, User};
@@ -169,6 +171,12 @@ impl Play {
         self.respond(said);
     }
 
+    /// The target says these words and pushes; it acknowledges all it has heard.
+    pub(crate) fn target_answers(&mut self, words: &'static str) {
+        let said = self.target().says(words.len() as u32, Flags::PSH);
+        self.respond(Segment { payload: words.as_bytes(), ..said });
+    }
+
     /// The target says `len` bytes without a push: more will follow.
     pub(crate) fn target_goes_on(&mut self, len: u32) {
         let said = self.target().says(len, Flags::default());
@@ -303,7 +311,7 @@ impl Play {
 
     fn drain_registrations(&mut self) {
         while let Some(registration) = self.engine.poll_registration() {
-            if let Registration::Add { id, flow } = registration {
+            if let Registration::Add { id, flow, .. } = registration {
                 assert!(self.flows.insert(id, flow).is_none(), "a session is registered once");
             }
             self.registrations.push(registration);
@@ -346,6 +354,11 @@ impl Play {
     #[track_caller]
     pub(crate) fn expect_nothing(&mut self) {
         self.expect(&[]);
+    }
+
+    /// What modules told since this was last asked.
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.engine.poll_event()).collect()
     }
 
     pub(crate) fn statistics(&self) -> &Statistics {

@@ -1,11 +1,29 @@
 //! The situations in which most tests begin.
 
-use super::{ACK_DELAY, Play};
+use super::{ACK_DELAY, Lines, Play};
 
 impl Play {
     /// A play whose connection is open on both sides, with nothing said yet. The user is near: no pacing.
     pub(crate) fn opened() -> Self {
         Self::new().open()
+    }
+
+    /// The same, served by `module` as generation 1.
+    pub(crate) fn served_by(module: Lines) -> Self {
+        Self::serving(module).open()
+    }
+
+    /// A play in which nothing has happened yet, served by `module` as generation 1.
+    pub(crate) fn serving(module: Lines) -> Self {
+        let mut play = Self::new();
+        play.install(1, module, false);
+        play
+    }
+
+    /// From now on `module` serves, as generation `number`.
+    pub(crate) fn install(&mut self, number: u32, module: Lines, migrates: bool) {
+        self.engine.install(0, number, Box::new(module), migrates, self.now);
+        self.settle();
     }
 
     /// Opens the connection on both sides.

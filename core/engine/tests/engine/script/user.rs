@@ -59,6 +59,8 @@ pub(crate) struct User {
     pub(crate) options: Options,
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
+    /// The next byte of the online server, once it has said something.
+    pub(crate) online_next: Option<SeqNum>,
 }
 
 impl User {
@@ -79,6 +81,7 @@ impl User {
             options: Options::default(),
             ttl: 61,
             tos: 0,
+            online_next: None,
         }
     }
 
@@ -123,6 +126,20 @@ impl User {
 
     pub(crate) fn rst(&mut self) -> Said {
         self.acks(0).with(Flags::RST)
+    }
+
+    /// The online server says `words`, and the user has not acknowledged them yet.
+    pub(crate) fn online_says(&mut self, words: impl AsRef<[u8]>) -> Said {
+        let payload = words.as_ref().to_vec();
+        let headers = Segment {
+            source: self.online,
+            destination: self.end,
+            seq: self.online_next.unwrap_or(self.heard_to),
+            ack: self.next,
+            ..self.headers(payload.len() as u32)
+        };
+        self.online_next = Some(headers.seq + headers.payload_len);
+        Said { headers, payload }
     }
 
     fn headers(&self, payload_len: u32) -> Segment<'static> {
