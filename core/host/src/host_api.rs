@@ -1,0 +1,44 @@
+//! What this host gives a module: its log.
+
+use std::panic::catch_unwind;
+
+use abi_stable::prefix_type::WithMetadata;
+use abi_stable::std_types::RStr;
+use log::{Level, Record};
+use tcpcopy_plugin_api::abi::{ApiVersion, HostApi, HostApiRef};
+
+/// The one table for all modules.
+pub(crate) const HOST_API: HostApiRef = {
+    const TABLE: &WithMetadata<HostApi> =
+        &WithMetadata::new(HostApi { api: ApiVersion::CURRENT, log_level, log });
+    HostApiRef(TABLE.static_as_prefix())
+};
+
+extern "C" fn log_level() -> u32 {
+    level()
+}
+
+extern "C" fn log(level: u32, target: RStr<'_>, text: RStr<'_>) {
+    say(level, target.as_str(), text.as_str());
+}
+
+/// The level of the log as a number: 0 nothing, 1 errors … 5 traces.
+pub(crate) fn level() -> u32 {
+    log::max_level() as u32
+}
+
+/// A line of a module. A log that panics must not unwind into the module.
+pub(crate) fn say(level: u32, target: &str, text: &str) {
+    let level = match level {
+        0 | 1 => Level::Error,
+        2 => Level::Warn,
+        3 => Level::Info,
+        4 => Level::Debug,
+        _ => Level::Trace,
+    };
+    let line = || {
+        log::logger()
+            .log(&Record::builder().level(level).target(target).args(format_args!("{text}")).build());
+    };
+    let _ = catch_unwind(line);
+}
