@@ -1,0 +1,269 @@
+//! The user's side of a session: requests, read and said one by one.
+
+use std::mem::MaybeUninit;
+
+use tcpcopy_plugin_api::{Actions, GiveUp};
+
+use super::{Doubt, HttpConversation, NO_REQUEST, OnlinePlace, Reading, TargetPlace};
+use crate::chunked::{Chunked, Piece};
+use crate::framing::{Body, Malformed, RequestKind};
+use crate::head::{HeadSearch, LineEnds, MAX_FIELDS, MAX_HEAD};
+use crate::label;
+use crate::ledger::{Awaited, Entry};
+use crate::request::{NOT_HTTP, Request, may_begin_request};
+use crate::seek::{Seeker, Sought, request_line};
+
+/// So many requests may be unsettled: more would be a user who does not wait for answers, or a side that gives none.
+const MAX_UNSETTLED: usize = 1024;
+
+const TOO_LONG: Malformed = Malformed("a head of more than 64 KiB");
+
+/// How many bytes were dealt with, more than there are where a body is passed over; `None` when more are needed.
+type Dealt = Option<u64>;
+
+impl HttpConversation {
+    pub(super) fn read_client(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
+        let mut rest = input;
+        while !rest.is_empty() {
+            let dealt = match &self.reading {
+                Reading::Head => self.read_head(rest, actions)?,
+                Reading::LastByte => {
+                    actions.forward(1);
+                    self.end_request(actions);
+                    Some(1)
+                }
+                Reading::Chunked(_) | Reading::Unsaid(..) => self.read_chunk(rest, actions)?,
+                Reading::Seeking(_) => self.seek_request(rest, actions),
+                Reading::Switching | Reading::Switched | Reading::Raw | Reading::Silent => None,
+            };
+            let Some(dealt) = dealt else { return Ok(()) };
+            rest = rest.get(usize::try_from(dealt).unwrap_or(usize::MAX)..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn read_head(&mut self, input: &[u8], actions: &mut Actions) -> Result<Dealt, GiveUp> {
+        let Some(length) = self.search.find(input) else {
+            let begun = input.get(self.search.blank()..).unwrap_or_default();
+            let malformed = if !may_begin_request(begun) {
+                NOT_HTTP
+            } else if input.len() > MAX_HEAD {
+                TOO_LONG
+            } else {
+                return Ok(None);
+            };
+            return self.handle_malformed_head(malformed, actions);
+        };
+        let search = std::mem::take(&mut self.search);
+        let head = input.get(search.blank()..length).unwrap_or_default();
+        let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        match Request::read(head, &mut fields) {
+            _ if length > MAX_HEAD && may_begin_request(head) => {
+                self.handle_malformed_head(TOO_LONG, actions)
+            }
+            Ok(_) if self.is_doubtful(search.line_ends()) => {
+                self.handle_malformed_head(Malformed("a line feed without a carriage return"), actions)
+            }
+            Ok(request) => {
+                self.doubt = Doubt::None;
+                Ok(Some(self.begin_request(&request, search.blank(), head, input, actions)))
+            }
+            Err(malformed) => self.handle_malformed_head(malformed, actions),
+        }
+    }
+
+    /// Whether servers could see other lines than we do. Where everything is forwarded, only turns depend on that.
+    fn is_doubtful(&self, line_ends: LineEnds) -> bool {
+        match line_ends {
+            LineEnds::Both => false,
+            LineEnds::LineFeed => self.settings.gives_up_malformed,
+            LineEnds::Mixed => true,
+        }
+    }
+
+    fn handle_malformed_head(
+        &mut self,
+        malformed: Malformed,
+        actions: &mut Actions,
+    ) -> Result<Dealt, GiveUp> {
+        self.search = HeadSearch::default();
+        match self.doubt {
+            Doubt::Found => {
+                // Behind its first byte, or it would be found there again.
+                actions.discard(1, NO_REQUEST);
+                self.reading = Reading::Seeking(Seeker::new(false));
+                self.doubt = Doubt::None;
+                return Ok(Some(1));
+            }
+            Doubt::Unswitched if malformed == NOT_HTTP => {
+                return Err(GiveUp::new("the target did not change the protocol as the online server did"));
+            }
+            Doubt::Unswitched | Doubt::None => {}
+        }
+        self.handle_malformed(malformed, actions).map(|()| None)
+    }
+
+    /// A request whose head is complete, in front of `input`, behind `blank` bytes of empty lines. Returns how many bytes
+    /// are dealt with.
+    fn begin_request(
+        &mut self,
+        request: &Request<'_, '_>,
+        blank: usize,
+        head: &[u8],
+        input: &[u8],
+        actions: &mut Actions,
+    ) -> u64 {
+        let refusal = self.settings.filter.refusal(request);
+        self.enter(request, refusal.is_none(), actions);
+        let length = (blank + head.len()) as u64;
+        if let Some(reason) = refusal {
+            return self.discard_request(request, length, reason, actions);
+        }
+        if matches!(self.target, TargetPlace::Following) {
+            actions.open_turn();
+        }
+        self.may_switch = request.may_switch();
+        if self.settings.rewrite.apply(request, head, &mut self.rewritten) {
+            actions.replace(length, &self.rewritten);
+        } else {
+            actions.forward(length);
+        }
+        if request.facts.expects_continue && request.body != Body::Empty {
+            actions.wait_for_target();
+        }
+        let come = (input.len() as u64).saturating_sub(length);
+        match request.body {
+            Body::Length(body) if come < body => {
+                actions.forward(body - 1);
+                self.reading = Reading::LastByte;
+                length + body - 1
+            }
+            Body::Length(body) => {
+                actions.forward(body);
+                self.end_request(actions);
+                length + body
+            }
+            Body::Chunked => {
+                self.reading = Reading::Chunked(Chunked::of_request());
+                length
+            }
+            Body::Empty | Body::UntilClose => {
+                self.end_request(actions);
+                length
+            }
+        }
+    }
+
+    /// Keeps in mind that answers to that request are due.
+    fn enter(&mut self, request: &Request<'_, '_>, said: bool, actions: &mut Actions) {
+        let follows = matches!(self.target, TargetPlace::Following);
+        if self.online == OnlinePlace::Lost {
+            self.online = OnlinePlace::Regaining;
+        }
+        let awaits_target = said && !matches!(self.target, TargetPlace::Lost);
+        let awaits_online = self.online != OnlinePlace::Unwanted;
+        let when = |awaits: bool| if awaits { Awaited::Pending } else { Awaited::Never };
+        let has_turn = said && follows;
+        self.ledger.begin(Entry {
+            label: if has_turn { label::of(request, &self.settings.labels) } else { String::new() },
+            kind: request.kind(),
+            said,
+            has_turn,
+            heard_at: None,
+            target: when(awaits_target),
+            online: when(awaits_online),
+            is_recorded: false,
+        });
+        if self.ledger.len() > MAX_UNSETTLED {
+            self.lose_online(actions);
+        }
+        if self.ledger.owed_by_target() > MAX_UNSETTLED {
+            self.lose_target_for_good(actions);
+        }
+    }
+
+    fn discard_request(
+        &mut self,
+        request: &Request<'_, '_>,
+        head_length: u64,
+        reason: &'static str,
+        actions: &mut Actions,
+    ) -> u64 {
+        let length = match (request.kind(), request.body) {
+            (RequestKind::Connect, _) => u64::MAX,
+            (_, Body::Length(body)) => head_length + body,
+            (_, Body::Empty | Body::Chunked | Body::UntilClose) => head_length,
+        };
+        actions.discard(length, reason);
+        self.reading = match (request.kind(), request.body) {
+            (RequestKind::Connect, _) => Reading::Silent,
+            (_, Body::Chunked) => Reading::Unsaid(Chunked::of_request(), reason),
+            // Another protocol may follow, or the next request.
+            _ if request.may_switch() => Reading::Seeking(Seeker::new(true)),
+            _ => Reading::Head,
+        };
+        self.ledger.settle(actions);
+        length
+    }
+
+    /// The last byte of the request is dealt with.
+    fn end_request(&mut self, actions: &mut Actions) {
+        let is_unanswered = matches!(self.target, TargetPlace::Following)
+            && self.ledger.newest().is_some_and(|entry| entry.target == Awaited::Pending);
+        if let Some(entry) = self.ledger.newest() {
+            entry.heard_at = Some(actions.at());
+        }
+        self.reading = if self.may_switch && is_unanswered { Reading::Switching } else { Reading::Head };
+    }
+
+    fn read_chunk(&mut self, input: &[u8], actions: &mut Actions) -> Result<Dealt, GiveUp> {
+        let (chunked, refusal) = match &mut self.reading {
+            Reading::Chunked(chunked) => (chunked, None),
+            Reading::Unsaid(chunked, reason) => (chunked, Some(*reason)),
+            _ => return Ok(None),
+        };
+        let piece = match (chunked.next(input), refusal) {
+            (Ok(piece), _) => piece,
+            (Err(_), Some(_)) if !self.settings.gives_up_malformed => {
+                self.reading = Reading::Seeking(Seeker::new(false));
+                return Ok(Some(0));
+            }
+            (Err(malformed), _) => return self.handle_malformed(malformed, actions).map(|()| None),
+        };
+        let count = match piece {
+            None => return Ok(None),
+            Some(Piece::Line(length) | Piece::Last(length)) => length as u64,
+            Some(Piece::Data(count)) => {
+                chunked.pass(count);
+                count
+            }
+        };
+        match refusal {
+            None => actions.forward(count),
+            Some(reason) => actions.discard(count, reason),
+        }
+        match (piece, refusal) {
+            (Some(Piece::Last(_)), None) => self.end_request(actions),
+            (Some(Piece::Last(_)), Some(_)) => self.reading = Reading::Head,
+            _ => {}
+        }
+        Ok(Some(count))
+    }
+
+    fn seek_request(&mut self, input: &[u8], actions: &mut Actions) -> Dealt {
+        let Reading::Seeking(seeker) = &mut self.reading else { return None };
+        let (passed, is_found) = match seeker.find(input, request_line) {
+            Sought::Found(passed) => (passed, true),
+            Sought::Passed(passed) => (passed, false),
+        };
+        if passed > 0 {
+            actions.discard(passed as u64, NO_REQUEST);
+        }
+        if is_found {
+            self.reading = Reading::Head;
+            self.doubt = Doubt::Found;
+            return Some(passed as u64);
+        }
+        None
+    }
+}

@@ -1,0 +1,278 @@
+//! The requests of a session that are not settled, in order: which is answered next by each side, and what is known of
+//! each so far.
+
+use std::collections::VecDeque;
+
+use tcpcopy_plugin_api::{Actions, Answer, Exchange, Timestamp};
+
+use crate::framing::RequestKind;
+
+/// The requests of a session, from the oldest that an answer is still expected to.
+///
+/// The online server answers all of them, the target those that were said. A new connection withdraws requests, which
+/// are then given and [begun](Self::begin) again; what the online server said to them meanwhile stays.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    entries: VecDeque<Entry>,
+    /// The number of the oldest entry; the first request of a session has 0.
+    first: u64,
+    /// The number of the next request that is begun.
+    next: u64,
+    /// The numbers of the requests that the sides answer next.
+    target: u64,
+    online: u64,
+}
+
+/// A request.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The row of the report it belongs to.
+    pub(crate) label: String,
+    pub(crate) kind: RequestKind,
+    /// Whether it was said to the target.
+    pub(crate) said: bool,
+    /// Whether it opened a turn. If not, the place in the target's stream was lost and its answer is not reported.
+    pub(crate) has_turn: bool,
+    /// When its last byte was captured.
+    pub(crate) heard_at: Option<Timestamp>,
+    pub(crate) target: Awaited,
+    pub(crate) online: Awaited,
+    /// Whether it is in the report already.
+    pub(crate) is_recorded: bool,
+}
+
+/// An answer that is waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    #[default]
+    Pending,
+    Known(Answer),
+    /// It will not be known.
+    Never,
+}
+
+impl Awaited {
+    const fn answer(self) -> Option<Answer> {
+        match self {
+            Self::Known(answer) => Some(answer),
+            Self::Pending | Self::Never => None,
+        }
+    }
+}
+
+impl Ledger {
+    /// A request begins. One that was withdrawn keeps what the online server answered to it.
+    pub(crate) fn begin(&mut self, mut entry: Entry) {
+        let index = (self.next - self.first) as usize;
+        match self.entries.get_mut(index) {
+            Some(withdrawn) => {
+                entry.online = withdrawn.online;
+                entry.is_recorded = withdrawn.is_recorded;
+                *withdrawn = entry;
+            }
+            None => self.entries.push_back(entry),
+        }
+        self.next += 1;
+    }
+
+    /// The number of the request that began last is one below this.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The request that began last, unless it is settled.
+    pub(crate) fn newest(&mut self) -> Option<&mut Entry> {
+        self.entry(self.next.checked_sub(1)?)
+    }
+
+    /// How many requests are not settled.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The request that the target answers next, and its number.
+    pub(crate) fn awaited_by_target(&mut self) -> Option<(u64, &mut Entry)> {
+        let begun = (self.next - self.first) as usize;
+        let from = self.target.max(self.first);
+        let skipped = (from - self.first) as usize;
+        let awaited = self.entries.iter().take(begun).skip(skipped);
+        let distance = awaited.take_while(|entry| entry.target != Awaited::Pending).count();
+        self.target = from + distance as u64;
+        let number = self.target;
+        (number < self.next).then(|| self.entry(number)).flatten().map(|entry| (number, entry))
+    }
+
+    /// The request that the online server answers next.
+    pub(crate) fn awaited_by_online(&mut self) -> Option<&mut Entry> {
+        let from = self.online.max(self.first);
+        let skipped = (from - self.first) as usize;
+        let awaited = self.entries.iter().skip(skipped);
+        let distance = awaited.take_while(|entry| entry.online != Awaited::Pending).count();
+        self.online = from + distance as u64;
+        self.entry(self.online)
+    }
+
+    /// How many requests the target still owes an answer.
+    pub(crate) fn owed_by_target(&self) -> usize {
+        let begun = (self.next - self.first) as usize;
+        self.entries.iter().take(begun).filter(|entry| entry.target == Awaited::Pending).count()
+    }
+
+    /// The target's answers to all that were begun will not be known.
+    pub(crate) fn forget_target(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.target == Awaited::Pending) {
+            entry.target = Awaited::Never;
+            entry.has_turn = false;
+        }
+    }
+
+    /// The online server's answers to all that were begun will not be known.
+    pub(crate) fn forget_online(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.online == Awaited::Pending) {
+            entry.online = Awaited::Never;
+        }
+    }
+
+    /// A new connection to the target: requests are begun anew from the oldest whose turn is open. Returns whether
+    /// there is one.
+    pub(crate) fn withdraw(&mut self) -> bool {
+        let begun = (self.next - self.first) as usize;
+        let is_open = |entry: &Entry| entry.has_turn && entry.target == Awaited::Pending;
+        let Some(index) = self.entries.iter().take(begun).position(is_open) else { return false };
+        self.next = self.first + index as u64;
+        true
+    }
+
+    /// Records what is known of both sides, as far as the oldest request is settled.
+    pub(crate) fn settle(&mut self, actions: &mut Actions) {
+        while self.first < self.next
+            && let Some(oldest) = self.entries.front()
+            && oldest.target != Awaited::Pending
+            && oldest.online != Awaited::Pending
+            && let Some(mut entry) = self.entries.pop_front()
+        {
+            self.first += 1;
+            entry.record(actions);
+        }
+    }
+
+    /// Nobody will answer any more: what was not answered by now is recorded as it is. If there is another connection
+    /// after all, it is not recorded again.
+    pub(crate) fn close(&mut self, actions: &mut Actions) {
+        let begun = (self.next - self.first) as usize;
+        for entry in self.entries.iter_mut().take(begun).filter(|entry| entry.heard_at.is_some()) {
+            entry.record(actions);
+        }
+    }
+
+    fn entry(&mut self, number: u64) -> Option<&mut Entry> {
+        let index = number.checked_sub(self.first)?;
+        self.entries.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+impl Entry {
+    fn record(&mut self, actions: &mut Actions) {
+        if self.said && self.has_turn && !std::mem::replace(&mut self.is_recorded, true) {
+            let label = std::mem::take(&mut self.label);
+            actions.record(Exchange { label, online: self.online.answer(), target: self.target.answer() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(label: &str, said: bool) -> Entry {
+        Entry {
+            label: label.into(),
+            kind: RequestKind::Plain,
+            said,
+            has_turn: said,
+            heard_at: Some(Timestamp(1)),
+            target: if said { Awaited::Pending } else { Awaited::Never },
+            online: Awaited::Pending,
+            is_recorded: false,
+        }
+    }
+
+    fn answer(outcome: u32) -> Awaited {
+        Awaited::Known(Answer { outcome, ..Answer::default() })
+    }
+
+    fn recorded(actions: &Actions) -> Vec<(String, Option<u32>, Option<u32>)> {
+        let outcome = |answer: &Option<Answer>| answer.map(|answer| answer.outcome);
+        let exchanges = actions.as_raw().2.iter();
+        exchanges
+            .map(|exchange| (exchange.label.clone(), outcome(&exchange.online), outcome(&exchange.target)))
+            .collect()
+    }
+
+    #[test]
+    fn the_target_answers_what_was_said_and_the_online_server_everything() {
+        let (mut ledger, mut actions) = (Ledger::default(), Actions::default());
+        for (label, said) in [("a", false), ("b", true), ("c", false), ("d", true)] {
+            ledger.begin(entry(label, said));
+        }
+        for (outcome, expected) in [(1, "b"), (2, "d")] {
+            let (_, awaited) = ledger.awaited_by_target().unwrap();
+            assert_eq!(awaited.label, expected);
+            awaited.target = answer(outcome);
+        }
+        assert!(ledger.awaited_by_target().is_none());
+        for outcome in 11..=14 {
+            ledger.awaited_by_online().unwrap().online = answer(outcome);
+        }
+        ledger.settle(&mut actions);
+        assert_eq!(recorded(&actions), [("b".into(), Some(12), Some(1)), ("d".into(), Some(14), Some(2))]);
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn a_withdrawn_request_keeps_what_the_online_server_said() {
+        let (mut ledger, mut actions) = (Ledger::default(), Actions::default());
+        for label in ["a", "b"] {
+            ledger.begin(entry(label, true));
+            ledger.awaited_by_online().unwrap().online = answer(200);
+        }
+        ledger.awaited_by_target().unwrap().1.target = answer(1);
+        ledger.settle(&mut actions);
+        assert!(ledger.withdraw());
+        assert!(ledger.awaited_by_target().is_none(), "nothing was said on the new connection");
+        ledger.settle(&mut actions);
+        ledger.begin(entry("b", true));
+        ledger.awaited_by_target().unwrap().1.target = answer(2);
+        ledger.settle(&mut actions);
+        assert_eq!(recorded(&actions), [("a".into(), Some(200), Some(1)), ("b".into(), Some(200), Some(2))]);
+        assert!(!ledger.withdraw());
+    }
+
+    #[test]
+    fn an_unanswered_request_is_recorded_when_nobody_will_answer() {
+        let (mut ledger, mut actions) = (Ledger::default(), Actions::default());
+        ledger.begin(entry("a", true));
+        ledger.begin(Entry { heard_at: None, ..entry("half", true) });
+        ledger.close(&mut actions);
+        assert_eq!(recorded(&actions), [("a".into(), None, None)]);
+        assert!(ledger.withdraw(), "there was another connection after all");
+        ledger.begin(entry("a", true));
+        ledger.close(&mut actions);
+        assert_eq!(recorded(&actions).len(), 1);
+    }
+
+    #[test]
+    fn answers_that_were_lost_are_not_reported() {
+        let (mut ledger, mut actions) = (Ledger::default(), Actions::default());
+        ledger.begin(entry("a", true));
+        assert_eq!(ledger.owed_by_target(), 1);
+        ledger.forget_target();
+        ledger.forget_online();
+        ledger.settle(&mut actions);
+        assert!(recorded(&actions).is_empty() && ledger.is_empty());
+    }
+}

@@ -1,0 +1,158 @@
+//! Bytes that nobody saw, and finding the place again behind them.
+
+use tcpcopy_plugin_api::testing::{Outcome, Transcript};
+use tcpcopy_plugin_api::{Depth, Side};
+
+use crate::play;
+
+const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+const HEAD_OF_100: &str = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn reported(outcome: &Outcome) -> Vec<(Option<u32>, Option<u32>)> {
+    let outcomes = |exchange: &tcpcopy_plugin_api::Exchange| {
+        (exchange.online.map(|answer| answer.outcome), exchange.target.map(|answer| answer.outcome))
+    };
+    outcome.exchanges.iter().map(outcomes).collect()
+}
+
+#[test]
+fn a_session_joined_in_the_middle_begins_with_the_next_request() {
+    let rest = "of a body\nGET the milk\r\nPOST /x HTTP/2\r\nGET / HTTP/1.1\r\nno head\r\n\r\n";
+    let transcript = Transcript::new().joined().client(rest).client([GET, GET].concat()).target(OK);
+    for configuration in ["", "read_only = true"] {
+        let outcome = play(configuration, &transcript);
+        assert_eq!(outcome.said(), [GET, GET].concat().as_bytes());
+        assert_eq!(outcome.discarded["no request"], rest.len() as u64);
+        assert_eq!(outcome.connection().turns.len(), 2);
+        assert_eq!(outcome.connection().completed.len(), 1);
+    }
+}
+
+#[test]
+fn a_session_joined_at_a_request_loses_nothing() {
+    let outcome = play("", &Transcript::new().joined().client(GET).target(OK));
+    assert_eq!(outcome.said(), GET.as_bytes());
+    assert!(outcome.discarded.is_empty());
+}
+
+#[test]
+fn nothing_of_a_joined_session_is_said_before_a_request() {
+    let transcript = Transcript::new().joined().client("binary \x00\r\nGET /unfin").ends(Side::Client);
+    let outcome = play("", &transcript);
+    assert_eq!((outcome.said(), outcome.left), (&b""[..], 0));
+}
+
+#[test]
+fn bytes_lost_inside_a_body_do_not_lose_the_place() {
+    let transcript = Transcript::new()
+        .client(GET)
+        .target(HEAD_OF_100)
+        .target("x".repeat(30))
+        .missing(Side::Target, 60)
+        .target("x".repeat(10))
+        .client(GET)
+        .target(OK);
+    for configuration in ["", "compare = true"] {
+        let outcome = play(configuration, &transcript);
+        assert!(!outcome.guessing);
+        assert_eq!(outcome.connection().completed.len(), 2, "{configuration}");
+    }
+}
+
+#[test]
+fn the_last_bytes_of_a_body_may_be_lost() {
+    let transcript =
+        Transcript::new().client(GET).target(HEAD_OF_100).missing(Side::Target, 100).client(GET).target(OK);
+    for configuration in ["", "compare = true"] {
+        assert_eq!(play(configuration, &transcript).connection().completed.len(), 2, "{configuration}");
+    }
+}
+
+#[test]
+fn behind_a_lost_head_the_engine_guesses_until_the_next() {
+    let lost = Transcript::new()
+        .client(GET)
+        .missing(Side::Target, 20)
+        .target("-Length: 3\r\n\r\nabc")
+        .client(GET)
+        .target("rest of something\n");
+    let outcome = play("", &lost);
+    assert_eq!(outcome.said(), GET.repeat(2).as_bytes());
+    assert!(outcome.guessing && outcome.connection().turns.len() == 1);
+    let found = lost.target(OK).client(GET).target(OK);
+    let outcome = play("", &found);
+    assert!(!outcome.guessing);
+    assert_eq!(outcome.connection().turns.len(), 2);
+    assert_eq!(outcome.connection().completed.len(), 1);
+    assert_eq!(reported(&outcome), [(None, Some(200))], "only what was followed is reported");
+}
+
+#[test]
+fn a_session_whose_place_is_lost_may_move() {
+    let transcript = Transcript::new().target("GET is no response\r\n\r\n").moves().client(GET);
+    let outcome = play("", &transcript);
+    assert_eq!((outcome.moves, outcome.said()), (1, GET.as_bytes()));
+    assert!(outcome.guessing && outcome.depth == Depth::NOTHING);
+}
+
+#[test]
+fn where_several_answers_may_be_lost_the_engine_guesses_for_good() {
+    let transcript =
+        Transcript::new().client(GET.repeat(2)).missing(Side::Target, 20).target(OK).client(GET).target(OK);
+    let outcome = play("", &transcript);
+    assert_eq!(outcome.said(), GET.repeat(3).as_bytes());
+    assert!(outcome.guessing && outcome.exchanges.is_empty());
+    assert_eq!(outcome.depth, Depth::NOTHING);
+}
+
+#[test]
+fn online_answers_behind_a_hole_are_compared_from_the_next_request_on() {
+    let transcript = Transcript::new()
+        .client(GET)
+        .target(OK)
+        .online("HTTP/1.1 500 ")
+        .missing(Side::Online, 10)
+        .online("whatever\r\n\r\n")
+        .client(GET)
+        .online(OK)
+        .target(OK);
+    let outcome = play("compare = true", &transcript);
+    assert_eq!(reported(&outcome), [(None, Some(200)), (Some(200), Some(200))]);
+}
+
+#[test]
+fn an_online_answer_still_under_way_is_not_taken_for_the_next() {
+    let transcript = Transcript::new()
+        .joined()
+        .online("the rest of an answer")
+        .client(GET)
+        .online("and its very end")
+        .online(OK)
+        .target(OK)
+        .client(GET)
+        .online(OK)
+        .target(OK);
+    let outcome = play("compare = true", &transcript);
+    assert_eq!(reported(&outcome), [(None, Some(200)), (Some(200), Some(200))]);
+}
+
+#[test]
+fn online_bytes_lost_inside_a_body_cost_the_digest() {
+    let transcript = Transcript::new()
+        .client(GET)
+        .online(HEAD_OF_100)
+        .missing(Side::Online, 99)
+        .online("x")
+        .target([HEAD_OF_100, &"x".repeat(100)].concat());
+    let outcome = play("compare = true", &transcript);
+    let online = outcome.exchanges[0].online.unwrap();
+    assert_eq!((online.size, online.digest), (100, 0));
+    assert_ne!(outcome.exchanges[0].target.unwrap().digest, 0);
+}
+
+#[test]
+fn an_online_answer_may_come_before_its_request() {
+    let transcript = Transcript::new().online(&OK[..20]).client(GET).online(&OK[20..]).target(OK);
+    assert_eq!(reported(&play("compare = true", &transcript)), [(Some(200), Some(200))]);
+}
