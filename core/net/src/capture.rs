@@ -1,9 +1,11 @@
 //! What every source of captured frames has in common: options, the frame, the counters, the errors.
 
+mod handover;
 mod live;
 mod readiness;
 mod ring;
 mod rings;
+mod sieve;
 
 use tcpcopy_wire::{Instant, LinkType};
 use thiserror::Error;
@@ -33,13 +35,18 @@ pub const DEFAULT_SNAPLEN: u32 = 262_144;
 pub const DEFAULT_BUFFER_BYTES: usize = 48 << 20;
 
 /// Which frames of a device are wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CaptureDirection {
     /// Those the device received; on loopback each packet once.
     #[default]
     Inbound,
     /// Those it received and those it sent.
     Both,
+    /// Those it received that pass the filter, and those it sent that pass one of their own.
+    Apart {
+        /// The filter for what it sent, in pcap's language; empty for everything.
+        outbound: String,
+    },
 }
 
 /// How to capture on one device.
@@ -49,7 +56,7 @@ pub struct CaptureOptions {
     pub device: String,
     /// A filter in pcap's language; empty for everything.
     pub filter: String,
-    /// Whether `filter` shall also be tried inside one and two VLAN tags, on link types that have those.
+    /// Whether the filters shall also be tried inside one and two VLAN tags, on link types that have those.
     pub match_vlan_tagged: bool,
     /// Bytes kept of each frame, 1 to 262 144.
     pub snaplen: u32,

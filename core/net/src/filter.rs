@@ -14,12 +14,24 @@ use tcpcopy_wire::{Endpoint, LinkType};
 /// Empty when there are no entries: nothing would be wanted, and nobody should capture.
 #[must_use]
 pub fn capture_filter(online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
+    end_filter("dst", online, targets)
+}
+
+/// The filter that lets through what the online servers answer: what [`capture_filter`] lets through, in the other
+/// direction.
+#[must_use]
+pub fn answer_filter(online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
+    end_filter("src", online, targets)
+}
+
+/// Packets with one of `online` at the end that `end` names, `src` or `dst`.
+fn end_filter(end: &str, online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
     let mut wanted: Vec<String> = Vec::new();
     let mut extended: Vec<String> = Vec::new();
     for (address, port) in online {
-        push_new(&mut wanted, one_entry(*address, *port, targets));
+        push_new(&mut wanted, one_entry(end, *address, *port, targets));
         match address {
-            Some(IpAddr::V6(address)) => push_new(&mut extended, format!("dst host {address}")),
+            Some(IpAddr::V6(address)) => push_new(&mut extended, format!("{end} host {address}")),
             Some(IpAddr::V4(_)) => {}
             None => push_new(&mut extended, "ip6".to_owned()),
         }
@@ -39,14 +51,14 @@ pub fn capture_filter(online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) ->
     )
 }
 
-fn one_entry(address: Option<IpAddr>, port: u16, targets: &[Endpoint]) -> String {
+fn one_entry(end: &str, address: Option<IpAddr>, port: u16, targets: &[Endpoint]) -> String {
     let Some(address) = address else {
         let same_port = targets.iter().filter(|target| target.port == port);
         let exclusions: String =
-            same_port.map(|target| format!(" and not dst host {}", target.addr)).collect();
-        return format!("(dst port {port}{exclusions})");
+            same_port.map(|target| format!(" and not {end} host {}", target.addr)).collect();
+        return format!("({end} port {port}{exclusions})");
     };
-    format!("(dst port {port} and dst host {address})")
+    format!("({end} port {port} and {end} host {address})")
 }
 
 fn push_new(list: &mut Vec<String>, item: String) {
@@ -199,13 +211,46 @@ mod tests {
     #[test]
     fn many_mappings_still_fit_into_the_kernel() {
         let online: Vec<_> = (1..=64).map(|n| (Some(addr(&format!("fd00::{n:x}"))), 8000 + n)).collect();
-        let program = compile(&capture_filter(&online, &[]), Linktype::ETHERNET);
-        // BPF_MAXINSNS of the kernel.
-        assert!(program.get_instructions().len() <= 4096, "{}", program.get_instructions().len());
+        let both =
+            |online: &[_]| format!("({}) or ({})", capture_filter(online, &[]), answer_filter(online, &[]));
+        for filter in [capture_filter(&online, &[]), both(&online[..40])] {
+            let instructions = compile(&filter, Linktype::ETHERNET).get_instructions().len();
+            // BPF_MAXINSNS of the kernel.
+            assert!(instructions <= 4096, "{instructions}");
+        }
     }
 
     #[test]
     fn without_mappings_there_is_no_filter() {
         assert_eq!(capture_filter(&[], &[target("10.0.0.1", 80)]), "");
+    }
+
+    #[test]
+    fn answers_are_what_users_say_the_other_way_round() {
+        let online = [(Some(addr("10.0.0.1")), 80), (None, 81)];
+        let filter = answer_filter(&online, &[target("10.10.3.2", 81)]);
+        let program = compile(&filter, Linktype::ETHERNET);
+        let turned = |from: &str, port| ethernet(&[], &turned_round(tcp(from, port)));
+        for (from, port, passes) in [
+            ("10.0.0.1", 80, true),
+            ("10.0.0.9", 81, true),
+            ("fd00::1", 81, true),
+            ("10.0.0.2", 80, false),
+            ("10.10.3.2", 81, false),
+        ] {
+            assert_eq!(program.filter(&turned(from, port)), passes, "{from} {port}");
+            assert!(!program.filter(&ethernet(&[], &tcp(from, port))), "what a user says to {from} {port}");
+        }
+    }
+
+    /// Swaps the ends of an IP packet made by [`tcp`].
+    fn turned_round(mut packet: Vec<u8>) -> Vec<u8> {
+        let (source, length, ports) = if packet[0] >> 4 == 4 { (12, 4, 20) } else { (8, 16, 40) };
+        for index in 0..length {
+            packet.swap(source + index, source + length + index);
+        }
+        packet.swap(ports, ports + 2);
+        packet.swap(ports + 1, ports + 3);
+        packet
     }
 }

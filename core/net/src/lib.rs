@@ -17,5 +17,5 @@ pub use capture::{
     Frame, KernelStatistics, LiveCapture,
 };
 pub use devices::{Device, DeviceError, devices, devices_for};
-pub use filter::capture_filter;
+pub use filter::{answer_filter, capture_filter};
 pub use transmit::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError};

@@ -5,12 +5,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use pcap::Linktype;
 use tcpcopy_wire::LinkType;
 
+use super::handover::Handover;
 use super::readiness::Readiness;
-use super::ring::{BLOCK_BYTES, Ring, RingOptions};
+use super::ring::{BLOCK_BYTES, RingOptions};
 use super::rings::Rings;
-use super::{CaptureDirection, CaptureError, CaptureOptions, CaptureSource, Frame, KernelStatistics};
+use super::sieve::Sieve;
+use super::{CaptureError, CaptureOptions, CaptureSource, Frame, KernelStatistics};
 use crate::devices::devices;
-use crate::{filter, sockopt};
 
 /// libpcap's pseudo-device for all devices.
 const ANY: &str = "any";
@@ -31,10 +32,16 @@ const MIN_BLOCKS: usize = 4;
 /// `dispatch`, and the descriptor need not become readable for it: call `dispatch` about once a second even when
 /// nothing is readable.
 pub struct LiveCapture {
-    device: String,
+    options: CaptureOptions,
     link_type: LinkType,
     rings: Rings,
     readiness: Readiness,
+    /// The rings before the present ones, while they are still read.
+    handover: Option<Handover>,
+    /// What the rings before the present ones had counted.
+    carried: KernelStatistics,
+    /// What the present rings had counted before they were read.
+    unread: KernelStatistics,
 }
 
 impl LiveCapture {
@@ -43,46 +50,63 @@ impl LiveCapture {
     /// # Errors
     /// [`CaptureError`] naming the device and what to do.
     pub fn open(options: &CaptureOptions) -> Result<Self, CaptureError> {
-        let device = options.device.as_str();
-        let (ring_options, blocks) = ring_options(options)?;
-        let mut rings =
-            Rings::open(device, ring_options, blocks).map_err(|error| open_error(device, &error))?;
-        let link_type = link_type_of(rings.first().link_type(), device)?;
-        let filter = if options.match_vlan_tagged {
-            filter::also_inside_vlan_tags(&options.filter, link_type)
-        } else {
-            options.filter.clone()
-        };
-        rings.first().set_filter(&filter).map_err(|error| CaptureError::BadFilter {
-            device: device.to_owned(),
-            filter: filter.clone(),
-            reason: reason_of(&error),
-        })?;
-        let inbound = options.direction == CaptureDirection::Inbound;
-        let set_direction = |ring: &mut Ring| {
-            if inbound { inbound_only(ring, device) } else { Ok(()) }
-        };
-        set_direction(rings.first()).map_err(|error| open_error(device, &error))?;
-        let reserve = rings.add_reserve(device, ring_options, blocks, inbound, |ring| {
-            ring.set_filter(&filter)?;
-            set_direction(ring)
-        });
-        if let Err(error) = reserve {
-            log::warn!("{device}: no second ring ({error}): a stop of a fraction of a second loses packets");
-        }
-        let readiness = readiness_of(&mut rings)
-            .map_err(|error| CaptureError::Open { device: device.to_owned(), reason: error.to_string() })?;
-        Ok(Self { device: options.device.clone(), link_type, rings, readiness })
+        let (rings, link_type) = open_rings(options)?;
+        let readiness = Readiness::new().map_err(|error| not_watched(options, &error))?;
+        watch(&readiness, &rings).map_err(|error| not_watched(options, &error))?;
+        Ok(Self {
+            options: options.clone(),
+            link_type,
+            rings,
+            readiness,
+            handover: None,
+            carried: KernelStatistics::default(),
+            unread: KernelStatistics::default(),
+        })
     }
 
     /// The name of the device.
     #[must_use]
     pub fn device(&self) -> &str {
-        &self.device
+        &self.options.device
+    }
+
+    /// How the capture was opened, or widened.
+    #[must_use]
+    pub fn options(&self) -> &CaptureOptions {
+        &self.options
+    }
+
+    /// Captures as `wider` does from now on, which is open on the same device and lets through all that this one does: each
+    /// of those frames is handed out once, and all frames in their order.
+    ///
+    /// Nothing of a capture can be changed in place without a loss: libpcap drops everything while it changes a filter,
+    /// and the kernel does not let a fan-out group hear what it was made to leave out. So two captures run for some
+    /// milliseconds and take their memory. Opening one takes the kernel a tenth of a second: best done on another thread.
+    ///
+    /// # Errors
+    /// [`CaptureError`]; the capture goes on as it was.
+    pub fn widen(&mut self, mut wider: Self) -> Result<(), CaptureError> {
+        watch(&self.readiness, &wider.rings).map_err(|error| not_watched(&wider.options, &error))?;
+        // From here on every frame is in both, and counted by the new one.
+        let statistics = self.rings.statistics().map_err(|error| self.read_error(&error))?;
+        let unread = wider.rings.statistics().map_err(|error| self.read_error(&error))?;
+        let old = std::mem::replace(&mut self.rings, wider.rings);
+        let snaplen = self.options.snaplen.min(wider.options.snaplen) as usize;
+        self.handover = Some(Handover::begin(old, statistics.dropped, snaplen));
+        self.carried = sum(self.carried, statistics);
+        self.unread = sum(self.unread, unread);
+        self.options = wider.options;
+        Ok(())
+    }
+
+    /// Whether a [`widen`](Self::widen) is under way: frames may then be ready although the descriptor does not say so.
+    #[must_use]
+    pub fn is_widening(&self) -> bool {
+        self.handover.is_some()
     }
 
     fn read_error(&self, error: &pcap::Error) -> CaptureError {
-        let device = self.device.clone();
+        let device = self.options.device.clone();
         let exists = |name: &str| devices().is_ok_and(|known| known.iter().any(|known| known.name == name));
         if device == ANY || exists(&device) {
             CaptureError::Read { device, reason: reason_of(error) }
@@ -98,11 +122,19 @@ impl CaptureSource for LiveCapture {
     }
 
     fn dispatch(&mut self, limit: usize, mut on_frame: impl FnMut(Frame<'_>)) -> Result<usize, CaptureError> {
-        self.rings.dispatch(limit, &mut on_frame).map_err(|error| self.read_error(&error))
+        let dispatched = match &mut self.handover {
+            None => self.rings.dispatch(limit, &mut on_frame),
+            Some(handover) => handover.dispatch(&mut self.rings, limit, &mut on_frame),
+        };
+        if let Some(ended) = self.handover.take_if(|handover| handover.is_over()) {
+            self.carried.dropped += ended.dropped_since();
+        }
+        dispatched.map_err(|error| self.read_error(&error))
     }
 
     fn statistics(&mut self) -> Result<KernelStatistics, CaptureError> {
-        self.rings.statistics().map_err(|error| self.read_error(&error))
+        let statistics = self.rings.statistics().map_err(|error| self.read_error(&error))?;
+        Ok(difference(sum(self.carried, statistics), self.unread))
     }
 }
 
@@ -116,6 +148,46 @@ impl AsFd for LiveCapture {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.readiness.as_fd()
     }
+}
+
+fn sum(one: KernelStatistics, other: KernelStatistics) -> KernelStatistics {
+    KernelStatistics {
+        received: one.received + other.received,
+        dropped: one.dropped + other.dropped,
+        interface_dropped: one.interface_dropped + other.interface_dropped,
+    }
+}
+
+fn difference(one: KernelStatistics, other: KernelStatistics) -> KernelStatistics {
+    KernelStatistics {
+        received: one.received - other.received,
+        dropped: one.dropped - other.dropped,
+        interface_dropped: one.interface_dropped - other.interface_dropped,
+    }
+}
+
+/// Opens both rings, with their filter and direction.
+fn open_rings(options: &CaptureOptions) -> Result<(Rings, LinkType), CaptureError> {
+    let device = options.device.as_str();
+    let (ring_options, blocks) = ring_options(options)?;
+    let mut rings = Rings::open(device, ring_options, blocks).map_err(|error| open_error(device, &error))?;
+    let link_type = link_type_of(rings.first().link_type(), device)?;
+    let sieve = Sieve::new(options, link_type);
+    sieve.set_filter(rings.first()).map_err(|error| CaptureError::BadFilter {
+        device: device.to_owned(),
+        filter: sieve.filter().to_owned(),
+        reason: reason_of(&error),
+    })?;
+    sieve.set_direction(rings.first(), device).map_err(|error| open_error(device, &error))?;
+    let inbound_only = sieve.is_inbound_only();
+    let reserve = rings.add_reserve(device, ring_options, blocks, inbound_only, |ring| {
+        sieve.set_filter(ring)?;
+        sieve.set_direction(ring, device)
+    });
+    if let Err(error) = reserve {
+        log::warn!("{device}: no second ring ({error}): a stop of a fraction of a second loses packets");
+    }
+    Ok((rings, link_type))
 }
 
 /// The options as libpcap takes them, and the number of blocks in all rings.
@@ -148,22 +220,13 @@ fn link_type_of(link: Linktype, device: &str) -> Result<LinkType, CaptureError> 
     })
 }
 
-/// libpcap drops outgoing frames in user space, after they took room in the ring; the kernel (since 4.20) can leave
-/// them out. Older kernels refuse the option, which then only costs that room.
-fn inbound_only(ring: &mut Ring, device: &str) -> Result<(), pcap::Error> {
-    if let Err(error) = sockopt::set_int(ring.as_fd(), libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1) {
-        log::debug!("{device}: the kernel cannot leave out outgoing frames ({error}); libpcap does");
-    }
-    ring.set_inbound()
+/// Makes `readiness` tell of both rings.
+fn watch(readiness: &Readiness, rings: &Rings) -> std::io::Result<()> {
+    rings.rings().try_for_each(|ring| readiness.add(ring.as_fd()))
 }
 
-fn readiness_of(rings: &mut Rings) -> std::io::Result<Readiness> {
-    let readiness = Readiness::new()?;
-    readiness.add(rings.first().as_fd())?;
-    if let Some(reserve) = rings.reserve() {
-        readiness.add(reserve.as_fd())?;
-    }
-    Ok(readiness)
+fn not_watched(options: &CaptureOptions, error: &std::io::Error) -> CaptureError {
+    CaptureError::Open { device: options.device.clone(), reason: error.to_string() }
 }
 
 /// Finds out why `device` could not be opened: libpcap's texts differ between versions, the facts do not.

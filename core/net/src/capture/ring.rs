@@ -1,11 +1,13 @@
 //! One memory-mapped ring: a libpcap handle and what is read ahead of it.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pcap::{Active, Capture, Linktype};
 use tcpcopy_wire::Instant;
 
 use super::{Frame, KernelStatistics};
+use crate::sockopt;
 
 /// Size of one block of the ring: libpcap takes its largest snapshot length, whatever the one asked for.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
@@ -60,6 +62,14 @@ impl Ring {
 
     pub(super) fn set_filter(&mut self, filter: &str) -> Result<(), pcap::Error> {
         self.capture.filter(filter, true)
+    }
+
+    /// Sets a filter in the kernel alone, over the one set with [`set_filter`](Self::set_filter). libpcap itself tries
+    /// its filter once more on the first block, and there it cannot tell inbound from outbound.
+    pub(super) fn set_kernel_filter(&mut self, filter: &str) -> Result<(), pcap::Error> {
+        let program = self.capture.compile(filter, true)?;
+        sockopt::attach_filter(self.capture.as_fd(), program.get_instructions())
+            .map_err(|error| pcap::Error::PcapError(error.to_string()))
     }
 
     pub(super) fn set_inbound(&mut self) -> Result<(), pcap::Error> {
@@ -132,6 +142,13 @@ impl Counters {
         let [received, dropped, interface_dropped] = self.total;
         KernelStatistics { received, dropped, interface_dropped }
     }
+}
+
+/// The time by the clock that the kernel stamps frames with.
+#[expect(clippy::disallowed_methods, reason = "compared with the kernel's own time stamps")]
+pub(super) fn kernel_now() -> Instant {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Instant::ZERO + since_epoch
 }
 
 fn instant_of(time: libc::timeval) -> Instant {

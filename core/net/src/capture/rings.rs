@@ -11,11 +11,11 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant as Clock};
 
 use tcpcopy_wire::Instant;
 
-use super::ring::{Blocks, Ring, RingOptions};
+use super::ring::{Blocks, Ring, RingOptions, kernel_now};
 use super::{Frame, KernelStatistics};
 use crate::sockopt;
 
@@ -73,9 +73,14 @@ impl Rings {
         &mut self.first
     }
 
-    /// The reserve's descriptor.
-    pub(super) fn reserve(&self) -> Option<impl AsFd> {
-        self.reserve.as_ref().map(|reserve| &reserve.ring)
+    /// The first ring, and the reserve if there is one.
+    pub(super) fn rings(&self) -> impl Iterator<Item = &Ring> {
+        std::iter::once(&self.first).chain(self.reserve.as_ref().map(|reserve| &reserve.ring))
+    }
+
+    /// Whether the reserve may hold frames that no [`dispatch`](Self::dispatch) has shown yet.
+    pub(super) fn is_merging(&self) -> bool {
+        self.reserve.as_ref().is_some_and(|reserve| reserve.in_use)
     }
 
     /// Adds the reserve, with the same options and `blocks` as the first ring was opened with. `prepare` gives it the
@@ -96,7 +101,7 @@ impl Rings {
         let mut ring = Ring::open(device, RingOptions { promiscuous: false, ..options }, blocks)?;
         prepare(&mut ring)?;
         join_group(&self.first, &ring, ignore_outgoing)?;
-        let joined_at = now();
+        let joined_at = kernel_now();
         let statistics = ring.statistics()?;
         self.reserve = Some(Reserve {
             ring,
@@ -232,13 +237,6 @@ fn join_group(first: &Ring, reserve: &Ring, ignore_outgoing: bool) -> io::Result
 #[expect(clippy::disallowed_methods, reason = "how long the kernel kept quiet is a question about real time")]
 fn clock() -> Clock {
     Clock::now()
-}
-
-/// The clock the kernel stamps frames with.
-#[expect(clippy::disallowed_methods, reason = "compared with the kernel's own time stamps")]
-fn now() -> Instant {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Instant::ZERO + since_epoch
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tcpcopy_net::{
     CaptureDirection, CaptureError, CaptureOptions, CaptureSource, LiveCapture, RawIpSink, capture_filter,
 };
@@ -13,8 +12,8 @@ use tcpcopy_wire::LinkType;
 use crate::namespace::{self, sh};
 use crate::packet::tcp;
 use crate::veth::{
-    self, CLIENT_V4, CLIENT_V6, ETHERNET_HEADER, TARGET_V4, TARGET_V6, options, read, read_with, send,
-    send_all,
+    self, CLIENT_V4, CLIENT_V6, ETHERNET_HEADER, TARGET_V4, TARGET_V6, inject, options, read, read_with,
+    send, send_all,
 };
 
 #[test]
@@ -129,23 +128,6 @@ fn vlan_tagged_frames_pass_the_filter_for_untagged_ones() {
         // libpcap puts the tag that the kernel took out back where it was.
         assert_eq!(read(&mut capture, frames.len() + 1), frames);
     });
-}
-
-/// Sends an Ethernet frame as it is.
-fn inject(device: &str, frame: &[u8]) {
-    let all = i32::from(u16::to_be(libc::ETH_P_ALL as u16));
-    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(all))).unwrap();
-    let known = tcpcopy_net::devices().unwrap();
-    let index = known.iter().find(|known| known.name == device).unwrap().index;
-    let mut address = socket2::SockAddrStorage::zeroed();
-    // SAFETY: `sockaddr_ll` is a socket address and fits the storage made for any of them.
-    let link: &mut libc::sockaddr_ll = unsafe { address.view_as() };
-    link.sll_family = libc::AF_PACKET as u16;
-    link.sll_protocol = all as u16;
-    link.sll_ifindex = index as i32;
-    // SAFETY: the storage was filled in just above, with the length of what was filled in.
-    let address = unsafe { socket2::SockAddr::new(address, size_of::<libc::sockaddr_ll>() as u32) };
-    assert_eq!(socket.send_to(frame, &address).unwrap(), frame.len());
 }
 
 #[test]

@@ -11,3 +11,4 @@ mod packet;
 mod stop;
 mod transmit;
 mod veth;
+mod widening;

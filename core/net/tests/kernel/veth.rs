@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 use tcpcopy_net::{
     CaptureDirection, CaptureOptions, CaptureSource, DEFAULT_SNAPLEN, Frame, LiveCapture, Sink, TransmitError,
 };
@@ -78,5 +79,38 @@ pub(crate) fn read_with(capture: &mut LiveCapture, count: usize, mut on_frame: i
             0 => thread::sleep(Duration::from_millis(1)),
             more => (seen, last) = (seen + more, Instant::now()),
         }
+    }
+}
+
+/// Sends an Ethernet frame as it is.
+pub(crate) fn inject(device: &str, frame: &[u8]) {
+    Injector::on(device).send(frame);
+}
+
+/// Sends Ethernet frames as they are. Closing its socket takes the kernel milliseconds.
+pub(crate) struct Injector {
+    socket: Socket,
+    address: SockAddr,
+}
+
+impl Injector {
+    pub(crate) fn on(device: &str) -> Self {
+        let all = i32::from(u16::to_be(libc::ETH_P_ALL as u16));
+        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0))).unwrap();
+        let known = tcpcopy_net::devices().unwrap();
+        let index = known.iter().find(|known| known.name == device).unwrap().index;
+        let mut address = SockAddrStorage::zeroed();
+        // SAFETY: `sockaddr_ll` is a socket address and fits the storage made for any of them.
+        let link: &mut libc::sockaddr_ll = unsafe { address.view_as() };
+        link.sll_family = libc::AF_PACKET as u16;
+        link.sll_protocol = all as u16;
+        link.sll_ifindex = index as i32;
+        // SAFETY: the storage was filled in just above, with the length of what was filled in.
+        let address = unsafe { SockAddr::new(address, size_of::<libc::sockaddr_ll>() as u32) };
+        Self { socket, address }
+    }
+
+    pub(crate) fn send(&self, frame: &[u8]) {
+        assert_eq!(self.socket.send_to(frame, &self.address).unwrap(), frame.len());
     }
 }
