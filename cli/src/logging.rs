@@ -10,11 +10,12 @@ use crate::Program;
 use crate::console::Console;
 
 /// Sends every record of our own crates at `level` or above, and warnings of foreign ones, to `console`; a panic too.
-/// Only the first call of a process has an effect.
+/// Only the first call of a process has an effect. The level can be changed by [`log::set_max_level`].
 pub(crate) fn install(program: Program, level: LevelFilter, console: Arc<Console>) {
     let sink = move |record: &Record<'_>| console.write_line(&line(program, now(), record));
-    let dispatch = fern::Dispatch::new().level(level).filter(is_wanted).chain(fern::Output::call(sink));
+    let dispatch = fern::Dispatch::new().filter(is_wanted).chain(fern::Output::call(sink));
     if dispatch.apply().is_ok() {
+        log::set_max_level(level);
         panic::set_hook(Box::new(|panic| log::error!("a defect in this program: {panic}")));
     }
 }

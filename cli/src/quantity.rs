@@ -47,6 +47,19 @@ pub fn duration(duration: Duration) -> String {
     humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
 }
 
+/// A time in microseconds as milliseconds with two or three significant digits, without the unit: `0.045`, `3.10`, `1234`.
+#[must_use]
+pub fn milliseconds(micros: u64) -> String {
+    let millis = micros as f64 / 1000.0;
+    let decimals = match millis {
+        millis if millis < 0.0995 => 3,
+        millis if millis < 9.995 => 2,
+        millis if millis < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{millis:.decimals$}")
+}
+
 /// How many of `number` there are a second, if that many came within `time`.
 #[must_use]
 pub fn per_second(number: u64, time: Duration) -> u64 {
@@ -83,6 +96,16 @@ mod tests {
     fn durations_have_no_fraction() {
         assert_eq!(duration(Duration::from_millis(723_900)), "12m 3s");
         assert_eq!(duration(Duration::from_millis(900)), "0s");
+    }
+
+    #[test]
+    fn milliseconds_have_few_digits() {
+        let cases =
+            [(0, "0.000"), (45, "0.045"), (850, "0.85"), (999, "1.00"), (3_100, "3.10"), (20_440, "20.4")];
+        for (micros, text) in cases {
+            assert_eq!(milliseconds(micros), text);
+        }
+        assert_eq!(milliseconds(1_234_567), "1235");
     }
 
     #[test]

@@ -53,7 +53,11 @@ pub struct RunFlags {
     pub detached: bool,
 }
 
-fn log_level(text: &str) -> Result<LevelFilter, String> {
+/// Parses a level of the log.
+///
+/// # Errors
+/// The half sentence that says what is allowed.
+pub fn log_level(text: &str) -> Result<LevelFilter, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "error" => Ok(LevelFilter::Error),
         "warn" => Ok(LevelFilter::Warn),

@@ -28,6 +28,10 @@ pub(crate) fn sentence(command: &mut Command, error: &clap::Error) -> String {
             unknown(&text(ContextKind::InvalidArg), &text(ContextKind::SuggestedArg))
         }
         ErrorKind::TooManyValues => format!("{option} takes no value, but \"{given}\" was given"),
+        ErrorKind::ArgumentConflict if error.get(ContextKind::InvalidSubcommand).is_some() => {
+            let command = text(ContextKind::InvalidSubcommand);
+            format!("{command} is a command, which no option stands in front of; write it first")
+        }
         ErrorKind::ArgumentConflict => {
             let other = name_of(command, &text(ContextKind::PriorArg));
             if other == option {
@@ -35,6 +39,13 @@ pub(crate) fn sentence(command: &mut Command, error: &clap::Error) -> String {
             } else {
                 format!("{option} and {other} exclude each other; give one of them")
             }
+        }
+        ErrorKind::MissingSubcommand => {
+            format!("the command is missing: {}", text(ContextKind::ValidSubcommand))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let suggested = text(ContextKind::SuggestedSubcommand);
+            unknown(&text(ContextKind::InvalidSubcommand), &suggested)
         }
         ErrorKind::InvalidUtf8 => "the command line holds bytes that are not UTF-8".to_owned(),
         _ => first_line(error),
@@ -48,7 +59,10 @@ fn missing(command: &Command, error: &clap::Error) -> String {
     };
     let named: Vec<String> = arguments
         .iter()
-        .map(|argument| format!("{} {}", name_of(command, argument), value_of(command, argument)))
+        .map(|argument| match (name_of(command, argument), value_of(command, argument)) {
+            (name, value) if name == value => name,
+            (name, value) => format!("{name} {value}"),
+        })
         .collect();
     let verb = if named.len() == 1 { "is" } else { "are" };
     format!("{} {verb} missing; --help explains every option", named.join(" and "))
@@ -70,7 +84,7 @@ fn first_line(error: &clap::Error) -> String {
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
-/// `-x/--mapping` for what clap calls `--mapping <VALUE>`.
+/// `-x/--mapping` for what clap calls `--mapping <VALUE>`, and `FILE` for `<FILE>`.
 fn name_of(command: &Command, argument: &str) -> String {
     let Some(known) = find(command, argument) else {
         return argument.to_owned();
@@ -78,7 +92,7 @@ fn name_of(command: &Command, argument: &str) -> String {
     match (known.get_short(), known.get_long()) {
         (Some(short), Some(long)) => format!("-{short}/--{long}"),
         (None, Some(long)) => format!("--{long}"),
-        _ => argument.to_owned(),
+        _ => value_of(command, argument),
     }
 }
 
@@ -88,8 +102,10 @@ fn value_of(command: &Command, argument: &str) -> String {
     names.join(" ")
 }
 
+/// The argument of that name, of the command or of one below it.
 fn find<'a>(command: &'a Command, argument: &str) -> Option<&'a Arg> {
-    command.get_arguments().find(|known| known.to_string() == argument)
+    let own = command.get_arguments().find(|known| known.to_string() == argument);
+    own.or_else(|| command.get_subcommands().find_map(|below| find(below, argument)))
 }
 
 #[cfg(test)]
@@ -158,5 +174,56 @@ mod tests {
             "-g/--gradual and -L/--lonely exclude each other; give one of them"
         );
         assert_eq!(told(&["-x", "a", "--lonely=1"]), "-L/--lonely takes no value, but \"1\" was given");
+    }
+
+    #[derive(Debug, Parser)]
+    #[command(disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
+    struct Commanded {
+        #[arg(short = 'a', long)]
+        all: bool,
+        #[command(subcommand)]
+        command: Option<Commands>,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Commands {
+        #[command(subcommand_required = true, arg_required_else_help = false)]
+        Ask {
+            #[command(subcommand)]
+            what: What,
+        },
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    #[command(disable_help_subcommand = true)]
+    enum What {
+        Sessions {
+            #[arg(value_name = "NUMBER", value_parser = number(1_usize..=9, "sessions"))]
+            limit: usize,
+        },
+        Stats,
+    }
+
+    fn asked(arguments: &[&str]) -> String {
+        let command_line = std::iter::once(&"program").chain(arguments);
+        sentence(&mut Commanded::command(), &Commanded::try_parse_from(command_line).unwrap_err())
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_command_is_told_like_everything_else() {
+        assert_eq!(asked(&["ask"]), "the command is missing: sessions, stats");
+        assert_eq!(
+            asked(&["-a", "ask", "stats"]),
+            "ask is a command, which no option stands in front of; write it first"
+        );
+        assert_eq!(
+            asked(&["ask", "stat"]),
+            "there is no use for the word stat; did you mean stats? --help lists the options"
+        );
+        assert_eq!(
+            asked(&["ask", "sessions", "x"]),
+            "NUMBER cannot be \"x\": it takes a number from 1 to 9 (sessions)"
+        );
+        assert_eq!(asked(&["ask", "sessions"]), "NUMBER is missing; --help explains every option");
     }
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tcpcopy_cli::Failure;
 use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, SourcePool};
+use tcpcopy_core::host::HostOptions;
 use tcpcopy_core::net::devices;
-use tcpcopy_core::runtime::{CaptureChoice, ReplayOptions};
+use tcpcopy_core::runtime::{AdminPlace, CaptureChoice, ModuleOptions, ReplayOptions};
 
 use crate::agreement::Agreement;
 use crate::flags::Flags;
+use crate::module_flag;
 use crate::sources_flag;
 
 /// How long `-g` takes from no connection to all of them; the C tools' 1 % a second.
@@ -38,9 +40,12 @@ pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
     }
     .check()
     .map_err(Failure::WrongValue)?;
+    let mappings = Mappings::new(mappings);
     Ok(ReplayOptions {
         engine: engine_options(flags, sources),
-        mappings: Mappings::new(mappings),
+        modules: modules(flags, &mappings)?,
+        admin: admin(flags)?,
+        mappings,
         capture: CaptureChoice {
             devices: without_repetitions(&flags.device),
             filter: flags.filter.clone(),
@@ -72,7 +77,25 @@ fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
         sources,
         loopback_source: flags.loopback_source,
         memory_budget: flags.memory << 20,
+        faults_before_rollback: flags.module_faults,
     }
+}
+
+fn modules(flags: &Flags, mappings: &Mappings) -> Result<ModuleOptions, Failure> {
+    let choices = module_flag::choices(&flags.module, mappings.as_slice()).map_err(Failure::WrongValue)?;
+    // This program even if another version has taken its place on the disk.
+    let host = HostOptions { probe: Some("/proc/self/exe".into()), ..HostOptions::default() };
+    Ok(ModuleOptions { choices, host })
+}
+
+fn admin(flags: &Flags) -> Result<AdminPlace, Failure> {
+    let Some(path) = &flags.admin else { return Ok(AdminPlace::Usual) };
+    if path.as_os_str() == "none" {
+        return Ok(AdminPlace::Nowhere);
+    }
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Failure::Start(format!("cannot find {}: {error}", path.display())))?;
+    Ok(AdminPlace::Path(absolute))
 }
 
 fn sources(flags: &Flags, mappings: &[Mapping]) -> Result<Option<SourcePool>, Failure> {
@@ -194,6 +217,18 @@ mod tests {
         assert_eq!(options.intercepts, ["10.10.3.3:7000".parse().unwrap()]);
         assert_eq!((options.connections, options.lonely), (3, true));
         assert_eq!(options.engine.idle_timeout, Duration::from_secs(9));
+    }
+
+    #[test]
+    fn every_flag_about_modules_arrives() {
+        let options =
+            configured(&["--module", "/m.so", "--module-faults", "7", "--admin", "/x.sock"]).unwrap();
+        assert_eq!(options.modules.choices.len(), 1);
+        assert_eq!(options.engine.faults_before_rollback, 7);
+        assert_eq!(options.admin, AdminPlace::Path("/x.sock".into()));
+        assert_eq!(configured(&["--admin", "none"]).unwrap().admin, AdminPlace::Nowhere);
+        assert_eq!(configured(&[]).unwrap().admin, AdminPlace::Usual);
+        assert_eq!(configured(&["--module", "81=/m.so"]).unwrap_err().exit_status(), 2);
     }
 
     #[test]

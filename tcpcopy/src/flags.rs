@@ -2,6 +2,7 @@
 //! `configuration`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::Parser;
 use tcpcopy_cli::{RunFlags, device, expression, number};
@@ -9,9 +10,11 @@ use tcpcopy_core::engine::Mapping;
 use tcpcopy_core::feed::DEFAULT_PORT;
 use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
 
+use crate::commands::Command;
 use crate::endpoint_flag::host_address;
 use crate::intercept_flag::{InterceptName, intercept};
 use crate::mapping_flag::mapping;
+use crate::module_flag::{ModuleFlag, module};
 use crate::sources_flag::{SourceRange, source_range};
 
 /// The longest time a time-out may be: a week.
@@ -30,8 +33,13 @@ Examples:
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tcpcopy", version, disable_help_flag = true, disable_version_flag = true)]
 #[command(max_term_width = 100, after_help = EXAMPLES)]
-#[command(override_usage = "tcpcopy -x MAPPING[,...] -s INTERCEPT[,...] [OPTIONS]")]
+#[command(override_usage = "tcpcopy -x MAPPING[,...] -s INTERCEPT[,...] [OPTIONS]\n       tcpcopy COMMAND")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Replay what users say to PORT (of this ADDRESS) to TARGET:PORT; IPv6 addresses in brackets
     #[arg(
         short = 'x',
@@ -144,6 +152,21 @@ pub(crate) struct Flags {
     #[arg(allow_negative_numbers = true, help_heading = "Sessions")]
     pub(crate) memory: usize,
 
+    /// Have this module serve the mapping with this online side (as in 80=./libhttp_mod.so), without
+    /// one: all that have none. CONFIG is a file, or the text itself if there is a = in it
+    #[arg(long, value_name = "[MAPPING=]FILE[:CONFIG]", value_parser = module, help_heading = "Modules")]
+    pub(crate) module: Vec<ModuleFlag>,
+
+    /// Go back to the module before after it broke in so many sessions
+    #[arg(long, value_name = "NUMBER", default_value = "3", value_parser = number(1_u32..=1_000_000, "sessions"))]
+    #[arg(allow_negative_numbers = true, help_heading = "Modules")]
+    pub(crate) module_faults: u32,
+
+    /// Be asked and steered by tcpcopy ctl at this socket; none: not at all [default: PID.sock in
+    /// /run/tcpcopy, else in $XDG_RUNTIME_DIR/tcpcopy or /tmp/tcpcopy-UID]
+    #[arg(long, value_name = "PATH", help_heading = "Modules")]
+    pub(crate) admin: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) run: RunFlags,
 }
@@ -197,6 +220,13 @@ mod tests {
         assert_eq!(flags.device, ["eth0", "eth1"]);
         assert_eq!((flags.connections, flags.rtt, flags.percent), (4, Some(0), 20));
         assert!(flags.lonely && flags.overlap_turns && flags.only_whole && flags.pcap_capture);
+    }
+
+    #[test]
+    fn a_command_needs_no_mapping_and_goes_with_no_option() {
+        let flags = Flags::try_parse_from(["tcpcopy", "ctl", "swap", "80", "m.so", "--migrate"]).unwrap();
+        assert!(matches!(flags.command, Some(Command::Ctl(_))) && flags.mapping.is_empty());
+        assert!(Flags::try_parse_from(["tcpcopy", "-x", "80-10.10.3.2:80", "ctl", "status"]).is_err());
     }
 
     #[test]

@@ -5,20 +5,26 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+mod commands;
 mod configuration;
+mod ctl;
 mod endpoint_flag;
 mod flags;
 mod intercept_flag;
 mod mapping_flag;
+mod module_flag;
+mod new_module;
 mod report;
 mod report_json;
 mod sources_flag;
 mod status_line;
 mod summary;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use tcpcopy_cli::{Failure, Program, Running, run_program};
+use tcpcopy_core::host::probe;
 use tcpcopy_core::runtime::{Replay, ReplayOptions};
 
 use crate::flags::Flags;
@@ -27,12 +33,28 @@ use crate::status_line::StatusLine;
 
 const PROGRAM: Program = Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION") };
 
+/// The word by which this program is started to try a module, in a process of its own.
+const PROBE: &str = "module-probe";
+
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if let (Some(word), Some(file)) = (arguments.next(), arguments.next())
+        && word == PROBE
+    {
+        return probe(Path::new(&file));
+    }
     run_program(PROGRAM, run)
 }
 
 fn run(flags: Flags) -> Result<(), Failure> {
-    let configuration = configuration::of(&flags)?;
+    match &flags.command {
+        Some(command) => command.run(),
+        None => replay(&flags),
+    }
+}
+
+fn replay(flags: &Flags) -> Result<(), Failure> {
+    let configuration = configuration::of(flags)?;
     let Some(running) = Running::begin(PROGRAM, &flags.run)? else {
         return Ok(());
     };
@@ -40,11 +62,15 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let mut subject = Subject::of(&options);
     let replay = Replay::start(options).map_err(|error| running.start_failed(error))?;
     subject.devices = replay.devices();
+    subject.modules = replay.modules().collect();
+    if let Some(socket) = replay.admin_socket() {
+        log::debug!("tcpcopy ctl reaches this process at {}", socket.display());
+    }
     running.announce(&subject.to_string());
 
     let mut cadence = running.cadence();
     let mut status = StatusLine::default();
-    let last = replay.run(
+    let end = replay.run(
         |snapshot| {
             running.show_status(|| status.text(snapshot));
             if cadence.is_due(snapshot.running_for) {
@@ -53,6 +79,6 @@ fn run(flags: Flags) -> Result<(), Failure> {
         },
         || running.hang_up(),
     );
-    running.finish(&report::text(PROGRAM, &last), &report_json::Report::new(PROGRAM, &subject, &last))?;
-    Failure::unless_captured_to_the_end(&last.capture)
+    running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
+    Failure::unless_captured_to_the_end(&end.snapshot.capture)
 }

@@ -1,6 +1,7 @@
 //! `-x`: which online address is replayed to which target.
 
 use tcpcopy_core::engine::{Mapping, OnlineAddress};
+use tcpcopy_core::runtime::mapping_name;
 use tcpcopy_core::wire::Endpoint;
 
 use crate::endpoint_flag::{endpoint, port};
@@ -17,11 +18,7 @@ pub(crate) fn mapping(text: &str) -> Result<Mapping, String> {
 
 /// A mapping the way `-x` takes it.
 pub(crate) fn argument(mapping: &Mapping) -> String {
-    let online = match mapping.online.addr {
-        Some(addr) => Endpoint::new(addr, mapping.online.port).to_string(),
-        None => mapping.online.port.to_string(),
-    };
-    format!("{online}-{}", mapping.target)
+    format!("{}-{}", mapping_name(mapping), mapping.target)
 }
 
 fn parse(text: &str) -> Result<Mapping, String> {
@@ -36,7 +33,11 @@ fn parse(text: &str) -> Result<Mapping, String> {
     Ok(Mapping { online, target })
 }
 
-fn online(text: &str) -> Result<OnlineAddress, String> {
+/// Parses the online side of a mapping: `PORT` or `ADDRESS:PORT`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn online(text: &str) -> Result<OnlineAddress, String> {
     let what = "the online address";
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(OnlineAddress { addr: None, port: port(text, what)? });

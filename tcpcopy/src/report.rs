@@ -1,10 +1,13 @@
 //! The report for people: what was captured, what became of it, and why.
 
+pub(crate) mod comparison;
+pub(crate) mod modules;
+
 use std::fmt;
 
 use tcpcopy_cli::{Program, Table, add_capture, bytes, count, duration};
 use tcpcopy_core::engine::{Ignored, Pending, Statistics, Verdict};
-use tcpcopy_core::runtime::{FeedTotals, ReplayOptions, ReplaySnapshot, TransmitTotals};
+use tcpcopy_core::runtime::{Account, Accounts, FeedTotals, ReplayEnd, ReplayOptions, TransmitTotals};
 
 use crate::mapping_flag::argument;
 
@@ -16,6 +19,8 @@ pub(crate) struct Subject {
     pub(crate) mappings: Vec<String>,
     /// Where intercepts listen.
     pub(crate) intercepts: Vec<String>,
+    /// The modules to begin with; none before they are loaded.
+    pub(crate) modules: Vec<String>,
 }
 
 impl Subject {
@@ -25,6 +30,7 @@ impl Subject {
             devices: Vec::new(),
             mappings: options.mappings.as_slice().iter().map(argument).collect(),
             intercepts: options.intercepts.iter().map(ToString::to_string).collect(),
+            modules: Vec::new(),
         }
     }
 }
@@ -40,44 +46,18 @@ impl fmt::Display for Subject {
             self.devices.join(", "),
             mappings.join(", "),
             self.intercepts.join(", ")
-        )
-    }
-}
-
-/// What was captured and what became of it: `captured` is always the sum of the other three.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub(crate) captured: u64,
-    pub(crate) delivered: u64,
-    pub(crate) lost: u64,
-    pub(crate) pending: u64,
-}
-
-impl Account {
-    /// The engine counts what is lost and what is under way; the target took everything else.
-    const fn new(captured: u64, lost: u64, pending: u64) -> Self {
-        Self { captured, delivered: captured.saturating_sub(lost + pending), lost, pending }
-    }
-}
-
-/// The accounts of turns and of payload bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Accounts {
-    pub(crate) turns: Account,
-    pub(crate) bytes: Account,
-}
-
-impl Accounts {
-    pub(crate) fn of(engine: &Statistics, pending: &Pending) -> Self {
-        Self {
-            turns: Account::new(engine.turns_captured, engine.turns_lost(), pending.turns),
-            bytes: Account::new(engine.bytes_captured, engine.bytes_lost(), pending.bytes),
+        )?;
+        match self.modules.as_slice() {
+            [] => Ok(()),
+            [module] => write!(f, "; module {module}"),
+            modules => write!(f, "; modules {}", modules.join(", ")),
         }
     }
 }
 
-/// The report about a run whose last snapshot is `last`.
-pub(crate) fn text(program: Program, last: &ReplaySnapshot) -> String {
+/// The report about a run.
+pub(crate) fn text(program: Program, end: &ReplayEnd) -> String {
+    let ReplayEnd { snapshot: last, comparisons } = end;
     let accounts = Accounts::of(&last.engine, &last.pending);
     let mut table = Table::new();
     add_capture(&mut table, &last.capture);
@@ -89,7 +69,15 @@ pub(crate) fn text(program: Program, last: &ReplaySnapshot) -> String {
     add_byte_remarks(&mut table, &last.engine);
     add_transmit(&mut table, &last.engine, &last.transmit);
     add_feed(&mut table, &last.engine, &last.feed);
-    format!("{} {} ran for {}\n{table}", program.name, program.version, duration(last.running_for))
+    format!(
+        "{} {} ran for {}\n{table}{}{}{}",
+        program.name,
+        program.version,
+        duration(last.running_for),
+        modules::text(&last.modules.generations),
+        modules::discards(&last.modules.discards),
+        comparison::text(comparisons, last.modules.exchanges_dropped)
+    )
 }
 
 fn add_ignored(table: &mut Table, engine: &Statistics) {
@@ -145,6 +133,9 @@ fn add_account(table: &mut Table, heading: &str, account: &Account, show: fn(u64
     if account.pending > 0 {
         table.line("pending", show(account.pending), "on their way at the end");
     }
+    if account.discarded > 0 {
+        table.line("left out", show(account.discarded), "by modules; see below");
+    }
 }
 
 fn add_turn_remarks(table: &mut Table, engine: &Statistics) {
@@ -179,6 +170,7 @@ fn add_byte_remarks(table: &mut Table, engine: &Statistics) {
         "of connections without a session, before their next turn; not in captured",
     );
     remark("after close", engine.bytes_after_close, "behind a user's own reset; not in captured");
+    remark("inserted", engine.bytes_inserted, "said by modules of their own; not in captured");
     remark("never captured", engine.bytes_never_captured, "holes in what was captured; not in captured");
 }
 
@@ -218,11 +210,11 @@ fn add_feed(table: &mut Table, engine: &Statistics, feed: &FeedTotals) {
 
 /// A snapshot with something in every part.
 #[cfg(test)]
-pub(crate) fn example() -> ReplaySnapshot {
+pub(crate) fn example() -> ReplayEnd {
     use std::time::Duration;
 
     use tcpcopy_core::engine::Ended;
-    use tcpcopy_core::runtime::CaptureTotals;
+    use tcpcopy_core::runtime::{CaptureTotals, DiscardTotals, ModulesTotals, ReplaySnapshot};
     use tcpcopy_core::wire::Instant;
 
     let mut engine = Statistics {
@@ -233,6 +225,9 @@ pub(crate) fn example() -> ReplaySnapshot {
         sessions_joined: 3,
         turns_lost_to_resets: 3,
         bytes_lost_to_resets: 200,
+        bytes_discarded: 3_000,
+        bytes_inserted: 70,
+        online_segments: 400,
         turns_repeated: 2,
         reconnects: 5,
         segments: 130_000,
@@ -245,7 +240,7 @@ pub(crate) fn example() -> ReplaySnapshot {
     engine.ended[Verdict::Complete as usize].sessions = 1_180;
     engine.ended[Verdict::TargetReset as usize] = Ended { sessions: 20, turns_lost: 10, bytes_lost: 800 };
     engine.ignored[Ignored::Duplicate as usize] = 50;
-    ReplaySnapshot {
+    let snapshot = ReplaySnapshot {
         at: Instant::from_micros(1_795_400_000_000_000),
         running_for: Duration::from_secs(723),
         capture: CaptureTotals {
@@ -256,6 +251,11 @@ pub(crate) fn example() -> ReplaySnapshot {
         },
         engine,
         pending: Pending { sessions: 4, established: 4, turns: 7, bytes: 1_000, memory: 4_096 },
+        modules: ModulesTotals {
+            generations: vec![modules::example(1, "current")],
+            discards: vec![DiscardTotals { reason: "read only".to_owned(), times: 30, bytes: 3_000 }],
+            exchanges_dropped: 0,
+        },
         transmit: TransmitTotals { packets: 129_998, bytes: 16_000_000, failed: vec![("congested", 2)] },
         feed: FeedTotals {
             wanted: 2,
@@ -267,11 +267,14 @@ pub(crate) fn example() -> ReplaySnapshot {
             held_expired: 2,
             intercept_kernel_dropped: 3,
         },
-    }
+    };
+    ReplayEnd { snapshot, comparisons: vec![comparison::example()] }
 }
 
 #[cfg(test)]
 mod tests {
+    use tcpcopy_core::runtime::ModulesTotals;
+
     use super::*;
 
     #[test]
@@ -282,7 +285,7 @@ tcpcopy 0.1.0 ran for 12m 3s
 Captured
   frames             123,456
   lost in the ring        12  the kernel found the capture ring full; see -B
-  duplicate               50  nothing new in them: retransmissions and acknowledgements of users
+  duplicate               50  nothing new in them: retransmissions of users
 Sessions
   opened               1,204  3 of them in the middle of a connection
   complete             1,180  both sides closed
@@ -301,7 +304,9 @@ Bytes users said
   delivered          10.0 MB  the target acknowledged them
   lost               1.00 kB  see the verdicts above
   pending            1.00 kB  on their way at the end
+  left out           3.00 kB  by modules; see below
   lost to resets       200 B  part of the lost
+  inserted              70 B  said by modules of their own; not in captured
 Sent to the targets
   packets            129,998  16.0 MB
   retransmissions         40
@@ -313,19 +318,33 @@ Responses of the targets
   unclaimed                2  intercept saw them, and no tcpcopy registered their flow in time
   lost at intercept        3  intercept's kernel found its ring full
   feed losses              1  times a connection to an intercept was lost
+Modules
+  mapping  gen  module      state    sessions  live      calls    mean  longest
+  80         1  http 1.1.0  current     1,180     4  1,234,567  850 ns   3.4 ms
+  1: /opt/libhttp_mod.so, configured by /etc/http.toml
+Left out by modules
+  read only  30 times  3.00 kB
+Answers for 80: 13,549 requests, 13,545 compared, 132 answered differently
+  request                    count  differ  outcome  size  failed  missing    median ms      99 % ms
+  POST /orders/{id}/posit…   1,204     132      120    20      12        3  3.10 → 2.90  20.4 → 45.0
+  GET /users/{id}           12,345       0        0     0       0        0  0.85 → 0.87  9.00 → 8.70
+  times are online → target; failed, missing: at the target only
 ";
         assert_eq!(text(program, &example()), expected);
     }
 
     #[test]
     fn nothing_is_said_of_what_did_not_happen() {
-        let mut snapshot = example();
+        let mut end = example();
+        let snapshot = &mut end.snapshot;
         snapshot.engine = Statistics::default();
         snapshot.pending = Pending::default();
         snapshot.feed = FeedTotals::default();
         snapshot.transmit = TransmitTotals::default();
         snapshot.capture.kernel_dropped = 0;
-        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &snapshot);
+        snapshot.modules = ModulesTotals::default();
+        end.comparisons.clear();
+        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &end);
         let expected = "\
 tcpcopy 0.1.0 ran for 12m 3s
 Captured
@@ -355,10 +374,12 @@ Responses of the targets
             devices: vec!["eth0".to_owned(), "lo".to_owned()],
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
+            modules: Vec::new(),
         };
-        assert_eq!(
-            subject.to_string(),
-            "capturing on eth0, lo; replaying 80 to 10.10.3.2:8080; intercept 10.10.3.3:36524"
-        );
+        let line = "capturing on eth0, lo; replaying 80 to 10.10.3.2:8080; intercept 10.10.3.3:36524";
+        assert_eq!(subject.to_string(), line);
+        let module = "http 1.0.0 (generation 1, for 80)";
+        let with_module = Subject { modules: vec![module.to_owned()], ..subject };
+        assert_eq!(with_module.to_string(), format!("{line}; module {module}"));
     }
 }

@@ -3,9 +3,12 @@
 use serde::Serialize;
 use tcpcopy_cli::{CaptureReport, Named, Program, ReportHead};
 use tcpcopy_core::engine::{Ended, Ignored, Pending, Statistics, Verdict};
-use tcpcopy_core::runtime::{FeedTotals, ReplaySnapshot, TransmitTotals};
+use tcpcopy_core::runtime::{
+    Accounts, ComparisonTotals, DiscardTotals, FeedTotals, GenerationTotals, ModulesTotals, ReplayEnd,
+    ReplaySnapshot, TransmitTotals,
+};
 
-use crate::report::{Accounts, Subject};
+use crate::report::Subject;
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -19,6 +22,8 @@ pub(crate) struct Report<'a> {
     sessions: Sessions,
     turns: Turns,
     bytes: Bytes,
+    modules: Modules<'a>,
+    comparison: &'a [ComparisonTotals],
     transmit: Transmit<'a>,
     feed: Feed,
 }
@@ -65,8 +70,18 @@ struct Bytes {
     bytes_before_first_turn: u64,
     bytes_after_close: u64,
     bytes_never_captured: u64,
+    bytes_discarded: u64,
+    bytes_inserted: u64,
     segments_captured: u64,
+    segments_online: u64,
     segments_ignored: Named<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Modules<'a> {
+    generations: &'a [GenerationTotals],
+    discards: &'a [DiscardTotals],
+    exchanges_dropped: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,10 +113,11 @@ struct Feed {
 }
 
 impl<'a> Report<'a> {
-    /// The report about a run whose last snapshot is `last`.
-    pub(crate) fn new(program: Program, subject: &'a Subject, last: &'a ReplaySnapshot) -> Self {
+    /// The report about a run.
+    pub(crate) fn new(program: Program, subject: &'a Subject, end: &'a ReplayEnd) -> Self {
         // Taken apart, so that a new part of a snapshot cannot be forgotten here.
-        let ReplaySnapshot { at, running_for, capture, engine, pending, transmit, feed } = last;
+        let ReplayEnd { snapshot, comparisons } = end;
+        let ReplaySnapshot { at, running_for, capture, engine, pending, modules, transmit, feed } = snapshot;
         Self {
             head: ReportHead::new(program, *at, *running_for),
             devices: &subject.devices,
@@ -111,6 +127,8 @@ impl<'a> Report<'a> {
             sessions: Sessions::new(engine, pending),
             turns: Turns::new(engine, pending),
             bytes: Bytes::new(engine, pending),
+            modules: Modules::new(modules),
+            comparison: comparisons,
             transmit: Transmit::new(engine, transmit),
             feed: Feed::new(engine, feed),
         }
@@ -166,9 +184,19 @@ impl Bytes {
             bytes_before_first_turn: engine.bytes_before_first_turn,
             bytes_after_close: engine.bytes_after_close,
             bytes_never_captured: engine.bytes_never_captured,
+            bytes_discarded: account.discarded,
+            bytes_inserted: engine.bytes_inserted,
             segments_captured: engine.captured_segments,
+            segments_online: engine.online_segments,
             segments_ignored: names.zip(engine.ignored).collect(),
         }
+    }
+}
+
+impl<'a> Modules<'a> {
+    fn new(modules: &'a ModulesTotals) -> Self {
+        let ModulesTotals { generations, discards, exchanges_dropped } = modules;
+        Self { generations, discards, exchanges_dropped: *exchanges_dropped }
     }
 }
 
@@ -229,10 +257,11 @@ mod tests {
             devices: vec!["eth0".to_owned()],
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
+            modules: Vec::new(),
         };
-        let snapshot = example();
+        let end = example();
         let program = Program { name: "tcpcopy", version: "0.1.0" };
-        serde_json::to_value(Report::new(program, &subject, &snapshot)).unwrap()
+        serde_json::to_value(Report::new(program, &subject, &end)).unwrap()
     }
 
     fn number(value: &Value) -> u64 {
@@ -270,6 +299,8 @@ mod tests {
                     "memory_budget": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
                     "sources_exhausted": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
                     "no_source_address": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                    "module_gave_up": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                    "module_fault": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
                     "shutdown": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
                 },
             },
@@ -278,15 +309,49 @@ mod tests {
                 "turns_lost_to_resets": 3, "turns_repeated": 2, "turns_not_awaited": 0,
             },
             "bytes": {
-                "bytes_captured": 10_000_000, "bytes_delivered": 9_998_000, "bytes_lost": 1_000,
+                "bytes_captured": 10_000_000, "bytes_delivered": 9_995_000, "bytes_lost": 1_000,
                 "bytes_pending": 1_000, "bytes_lost_to_resets": 200, "bytes_repeated": 0,
                 "bytes_before_first_turn": 0, "bytes_after_close": 0, "bytes_never_captured": 0,
-                "segments_captured": 123_400,
+                "bytes_discarded": 3_000, "bytes_inserted": 70,
+                "segments_captured": 123_400, "segments_online": 400,
                 "segments_ignored": {
                     "not_mapped": 0, "not_sampled": 0, "not_whole": 0, "before_first_turn": 0, "no_session": 0,
                     "truncated": 0, "duplicate": 50, "after_close": 0, "out_of_window": 0,
                 },
             },
+            "modules": {
+                "generations": [{
+                    "mapping": "80", "generation": 1, "name": "http", "version": "1.1.0", "state": "current",
+                    "api": "1.0", "file": "/opt/libhttp_mod.so", "configuration": "/etc/http.toml",
+                    "sessions_opened": 1_180, "sessions_live": 4, "sessions_moved_in": 0,
+                    "turns_captured": 64_000, "turns_lost": 3, "gave_up": 0, "gave_up_reasons": [],
+                    "faults": 0, "fault_reasons": [], "calls": 1_234_567, "mean_call_ns": 850,
+                    "longest_call_ns": 3_400_000, "slow_calls": 0,
+                }],
+                "discards": [{"reason": "read only", "times": 30, "bytes": 3_000}],
+                "exchanges_dropped": 0,
+            },
+            "comparison": [{
+                "mapping": "80",
+                "labels": [
+                    {
+                        "label": "POST /orders/{id}/positions/{position}/confirmation",
+                        "exchanges": 1_204, "compared": 1_200, "differing": 132, "outcome_differs": 120,
+                        "failed_online_only": 1, "failed_target_only": 12, "size_differs": 20,
+                        "digest_differs": 0, "without_online": 1, "without_target": 3,
+                        "online_latency": {"p50_us": 3_100, "p99_us": 20_440},
+                        "target_latency": {"p50_us": 2_900, "p99_us": 45_000},
+                    },
+                    {
+                        "label": "GET /users/{id}",
+                        "exchanges": 12_345, "compared": 12_345, "differing": 0, "outcome_differs": 0,
+                        "failed_online_only": 0, "failed_target_only": 0, "size_differs": 0,
+                        "digest_differs": 0, "without_online": 0, "without_target": 0,
+                        "online_latency": {"p50_us": 850, "p99_us": 9_000},
+                        "target_latency": {"p50_us": 870, "p99_us": 8_700},
+                    },
+                ],
+            }],
             "transmit": {
                 "packets": 129_998, "packet_bytes": 16_000_000, "failed": {"congested": 2}, "segments": 130_000,
                 "payload_bytes": 0, "retransmissions": 40, "timeouts": 30, "fast_retransmits": 0, "probes": 0,
@@ -306,7 +371,8 @@ mod tests {
         let report = report();
         for what in ["turns", "bytes"] {
             let part = |name: &str| number(&report[what][format!("{what}_{name}")]);
-            assert_eq!(part("captured"), part("delivered") + part("lost") + part("pending"));
+            let left_out = report[what].get(format!("{what}_discarded")).map_or(0, number);
+            assert_eq!(part("captured"), part("delivered") + part("lost") + part("pending") + left_out);
             let verdicts = report["sessions"]["verdicts"].as_object().unwrap().values();
             let lost: u64 = verdicts.map(|ending| number(&ending[format!("{what}_lost")])).sum();
             assert_eq!(part("lost"), lost + part("lost_to_resets"));

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use tcpcopy_cli::{count, per_second};
-use tcpcopy_core::runtime::{FeedTotals, ReplaySnapshot};
-
-use crate::report::Accounts;
+use tcpcopy_core::runtime::{Accounts, FeedTotals, ReplaySnapshot};
 
 /// Remembers the snapshot before, for rates.
 #[derive(Debug, Default)]
@@ -65,7 +63,7 @@ mod tests {
     #[test]
     fn rates_are_those_since_the_line_before() {
         let mut status = StatusLine::default();
-        let mut snapshot = example();
+        let mut snapshot = example().snapshot;
         status.text(&snapshot);
         snapshot.running_for += Duration::from_secs(2);
         snapshot.capture.frames += 10_000;

@@ -46,6 +46,9 @@ fn help_names_every_option() {
         "-R, --rtt",
         "-W, --overlap-turns",
         "-m, --memory",
+        "--module <",
+        "--module-faults",
+        "--admin",
         "-l, --log",
         "--log-level",
         "-P, --pid-file",
@@ -174,6 +177,48 @@ fn what_cannot_go_together_is_told_in_one_sentence() {
         "tcpcopy: -x/--mapping 80-127.0.0.1:80: the target is this machine's own port 80, which is also the online \
          one; give the online address if they are two servers"
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_module_is_told_in_one_sentence() {
+    let with = |module| ["-x", "80-10.10.3.2:8080", "-s", "127.0.0.1", "-i", "lo", "--module", module];
+    assert_eq!(refused(&with("81=./m.so")), "tcpcopy: --module: there is no mapping 81; -x has 80");
+    assert_eq!(
+        refused(&with("80=")),
+        "tcpcopy: --module cannot be \"80=\": the file of the module is missing; it takes FILE, FILE:CONFIG or either \
+         behind MAPPING=, as in 80=./libhttp_mod.so:http.toml"
+    );
+    let output = tcpcopy(&with("/nowhere/libm.so"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(
+        said,
+        "tcpcopy: module /nowhere/libm.so: there is no such file; give the path of the module's shared library\n"
+    );
+}
+
+#[test]
+fn wrong_questions_are_told_in_one_sentence() {
+    assert_eq!(
+        refused(&["ctl"]),
+        "tcpcopy: the command is missing: status, modules, swap, reload, sessions, stats, log"
+    );
+    assert_eq!(
+        refused(&["ctl", "swap"]),
+        "tcpcopy: MAPPING and FILE[:CONFIG] are missing; --help explains every option"
+    );
+    assert_eq!(
+        refused(&["ctl", "log", "loud"]),
+        "tcpcopy: LEVEL cannot be \"loud\": it takes error, warn, info, debug or trace"
+    );
+    assert_eq!(
+        refused(&["-L", "ctl", "status"]),
+        "tcpcopy: ctl is a command, which no option stands in front of; write it first"
+    );
+    let output = tcpcopy(&["ctl", "--socket", "/nowhere/1.sock", "status"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said, "tcpcopy: no tcpcopy can be reached at /nowhere/1.sock: there is no such socket\n");
 }
 
 #[test]

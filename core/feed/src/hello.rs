@@ -31,9 +31,11 @@ pub struct Features(pub u64);
 impl Features {
     /// Responses may carry payload, as deep as each flow's registration says.
     pub const PAYLOAD: Self = Self(1);
+    /// Some flows will want payload: the tcpcopy has modules. Lets intercept capture it before the first one does.
+    pub const EXPECTS_PAYLOAD: Self = Self(2);
 
     /// All that this version can do.
-    pub const OURS: Self = Self::PAYLOAD;
+    pub const OURS: Self = Self(Self::PAYLOAD.0 | Self::EXPECTS_PAYLOAD.0);
 
     /// Whether every bit of `other` is set.
     #[must_use]

@@ -34,6 +34,7 @@ pub struct Relay {
     routes: Routes,
     held: Held,
     capture: CaptureStatistics,
+    wants_payload: bool,
     totals: RelayTotals,
     writable: VecDeque<PeerId>,
     events: VecDeque<RelayEvent>,
@@ -50,6 +51,7 @@ impl Relay {
             routes: Routes::new(options.seed),
             held: Held::new(options.held_bytes, options.held_for, options.seed),
             capture: CaptureStatistics::default(),
+            wants_payload: false,
             totals: RelayTotals::default(),
             writable: VecDeque::new(),
             events: VecDeque::new(),
@@ -154,6 +156,13 @@ impl Relay {
     /// The next thing the program wants to know or has to do.
     pub fn poll_event(&mut self) -> Option<RelayEvent> {
         self.events.pop_front()
+    }
+
+    /// Whether any tcpcopy has ever wanted payload of responses, or said that it will. Without that, headers are all
+    /// that need be captured.
+    #[must_use]
+    pub const fn wants_payload(&self) -> bool {
+        self.wants_payload
     }
 
     /// Counts since the relay began.

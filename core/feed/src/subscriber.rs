@@ -28,11 +28,18 @@ pub struct SubscriberOptions {
     /// An intercept that says nothing for this long, heartbeats included, counts as dead. A multiple of
     /// `heartbeat`; it outlasts an intercept that is merely stopped for some seconds.
     pub silence: Duration,
+    /// What is offered to the intercept.
+    pub features: Features,
 }
 
 impl Default for SubscriberOptions {
     fn default() -> Self {
-        Self { buffer_bytes: 256 * 1024, heartbeat: Duration::from_secs(2), silence: Duration::from_secs(10) }
+        Self {
+            buffer_bytes: 256 * 1024,
+            heartbeat: Duration::from_secs(2),
+            silence: Duration::from_secs(10),
+            features: Features::PAYLOAD,
+        }
     }
 }
 
@@ -158,8 +165,8 @@ impl Subscriber {
     pub fn handle_connected(&mut self, now: Instant) {
         self.reset();
         self.enter(SubscriberState::Greeting, now);
-        let hello =
-            Hello { role: Role::Tcpcopy, features: Features::OURS, identity: self.identity, clock: now };
+        let features = self.options.features;
+        let hello = Hello { role: Role::Tcpcopy, features, identity: self.identity, clock: now };
         self.push_control(FrameKind::Hello, [hello.body().as_slice(), &[]]);
         self.next_heartbeat = now + self.options.heartbeat;
     }
@@ -282,7 +289,7 @@ impl Subscriber {
         let before = self.intercept.replace(hello.identity);
         Ok(SubscriberEvent::Connected {
             identity: hello.identity,
-            features: Features::OURS.common(hello.features),
+            features: self.options.features.common(hello.features),
             restarted: before.is_some_and(|before| before != hello.identity),
         })
     }

@@ -1,21 +1,42 @@
 //! All captures of one program: several devices, one stream of segments.
 
+use std::os::fd::AsRawFd;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use std::os::fd::AsRawFd;
-use tcpcopy_net::{CaptureOptions, CaptureSource, LiveCapture};
+use tcpcopy_net::{CaptureError, CaptureOptions, CaptureSource, LiveCapture};
 use tcpcopy_wire::{Instant, Segment, parse_frame};
 
 use crate::{CaptureTotals, StartError};
 
 /// Frames taken from one device before others get their turn.
 const BATCH: usize = 2048;
+/// How often a capture is looked at that is being widened.
+const WIDENING_LOOK: Duration = Duration::from_millis(1);
+const NOT_WIDER: &str = "the capture goes on without what modules want to see";
 
 struct Source {
     capture: LiveCapture,
     /// There may be frames that no event will tell of.
     is_ready: bool,
     is_gone: bool,
+    /// Where the same device appears once it was opened with wider options, on another thread: that takes long.
+    wider: Option<Receiver<Result<LiveCapture, CaptureError>>>,
+}
+
+impl Source {
+    /// Goes over to the wider capture, if it is open.
+    fn adopt_wider(&mut self) {
+        self.is_ready |= self.capture.is_widening();
+        let Some(opened) = self.wider.as_ref().and_then(|wider| wider.try_recv().ok()) else { return };
+        self.wider = None;
+        match opened.and_then(|wider| self.capture.widen(wider)) {
+            Ok(()) => self.is_ready = true,
+            Err(error) => log::warn!("{error}; {NOT_WIDER}"),
+        }
+    }
 }
 
 /// Captures on several devices, taken in turns.
@@ -25,11 +46,22 @@ pub(crate) struct Captures {
 }
 
 impl Captures {
-    /// Opens a capture per entry of `options`.
-    pub(crate) fn open(options: &[CaptureOptions]) -> Result<Self, StartError> {
+    /// Opens a capture per entry of `options`; with wider ones where there are some that can be used.
+    pub(crate) fn open(
+        options: &[CaptureOptions],
+        wider: impl Fn(&CaptureOptions) -> Option<CaptureOptions>,
+    ) -> Result<Self, StartError> {
         let open = |options| {
-            let capture = LiveCapture::open(options)?;
-            Ok::<_, StartError>(Source { capture, is_ready: true, is_gone: false })
+            let capture = match wider(options).map(|wider| LiveCapture::open(&wider)) {
+                Some(Ok(capture)) => capture,
+                None => LiveCapture::open(options)?,
+                Some(Err(error)) => {
+                    let capture = LiveCapture::open(options)?;
+                    log::warn!("{error}; {NOT_WIDER}");
+                    capture
+                }
+            };
+            Ok::<_, StartError>(Source { capture, is_ready: true, is_gone: false, wider: None })
         };
         let sources = options.iter().map(open).collect::<Result<_, _>>()?;
         Ok(Self { sources, totals: CaptureTotals::default() })
@@ -71,9 +103,30 @@ impl Captures {
         }
     }
 
+    /// Has every capture show more, where there are wider options for it. One that cannot goes on as it was.
+    pub(crate) fn widen(&mut self, wider: impl Fn(&CaptureOptions) -> Option<CaptureOptions>) {
+        for source in self.sources.iter_mut().filter(|source| !source.is_gone) {
+            let Some(options) = wider(source.capture.options()) else { continue };
+            let (sender, opened) = mpsc::channel();
+            // Nobody waits for it any more when the program ends.
+            let open = move || drop(sender.send(LiveCapture::open(&options)));
+            match std::thread::Builder::new().name("capture-open".to_owned()).spawn(open) {
+                Ok(_) => source.wider = Some(opened),
+                Err(error) => log::warn!("{}: {NOT_WIDER}: {error}", source.capture.device()),
+            }
+        }
+    }
+
+    /// When [`Self::dispatch`] is due although no event tells so: some times in the moments after [`Self::widen`].
+    pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let is_widening = |source: &Source| source.wider.is_some() || source.capture.is_widening();
+        self.sources.iter().any(is_widening).then(|| now + WIDENING_LOOK)
+    }
+
     /// Hands the segments that are ready to `on_segment`, a batch per device at the most.
     pub(crate) fn dispatch(&mut self, mut on_segment: impl FnMut(Instant, &Segment<'_>)) {
         let totals = &mut self.totals;
+        self.sources.iter_mut().for_each(Source::adopt_wider);
         for source in self.sources.iter_mut().filter(|source| source.is_ready) {
             let link = source.capture.link_type();
             let taken = source.capture.dispatch(BATCH, |frame| {

@@ -2,9 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use tcpcopy_net::{CaptureError, DeviceError, TransmitOpenError};
 use thiserror::Error;
+
+use crate::ShelfError;
 
 /// Why tcpcopy or intercept could not start.
 #[derive(Debug, Error)]
@@ -35,6 +38,17 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A module to begin with could not be loaded.
+    #[error(transparent)]
+    Module(#[from] ShelfError),
+    /// The admin socket is not to be had at the place that was named.
+    #[error("cannot open the admin socket {}: {source}; name another place with --admin, or none", path.display())]
+    Admin {
+        /// The place.
+        path: PathBuf,
         /// What the system says.
         source: io::Error,
     },

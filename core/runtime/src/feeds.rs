@@ -7,7 +7,7 @@ use log::Level;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use tcpcopy_engine::{Registration, SessionId};
-use tcpcopy_feed::{FlowId, Statistics, Subscriber, SubscriberEvent};
+use tcpcopy_feed::{Features, FlowId, Statistics, Subscriber, SubscriberEvent, SubscriberOptions};
 use tcpcopy_wire::{Instant, Segment};
 
 use crate::socket::{Outcome, READ_BYTES, ReadError, random, read_some, write_some};
@@ -19,6 +19,17 @@ const LAST_RETRY: Duration = Duration::from_secs(2);
 const START_PATIENCE: Duration = Duration::from_secs(3);
 /// A connection attempt that is not answered is given up after this long.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How intercepts are connected to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FeedOptions {
+    /// Connections to each, at least one.
+    pub(crate) per_intercept: usize,
+    /// Not reaching any is no reason not to start.
+    pub(crate) lonely: bool,
+    /// Modules may want payload of responses.
+    pub(crate) expects_payload: bool,
+}
 
 /// One connection to one intercept.
 struct Link {
@@ -49,22 +60,28 @@ pub(crate) struct Feeds {
 }
 
 impl Feeds {
-    /// `per_intercept` connections to each of `intercepts`, with tokens from `first_token` on. The first of each
-    /// is tried at once: unless one is reachable or `lonely` is set, the start fails.
+    /// The connections to each of `intercepts`, with tokens from `first_token` on. The first of each is tried at once:
+    /// unless one is reachable or `lonely` is set, the start fails.
     pub(crate) fn start(
         intercepts: &[SocketAddr],
-        per_intercept: usize,
-        lonely: bool,
+        options: FeedOptions,
         first_token: usize,
         now: Instant,
     ) -> Result<Self, StartError> {
+        let FeedOptions { per_intercept, lonely, expects_payload } = options;
+        let expected = if expects_payload { Features::EXPECTS_PAYLOAD } else { Features::default() };
+        let features = Features(Features::PAYLOAD.0 | expected.0);
         let identity = random();
+        let subscriber = || {
+            let options = SubscriberOptions { features, ..SubscriberOptions::default() };
+            Subscriber::with_options(identity, options, now)
+        };
         let addresses = intercepts.iter().flat_map(|address| std::iter::repeat_n(*address, per_intercept));
         let links: Vec<Link> = addresses
             .enumerate()
             .map(|(index, address)| {
                 let is_first = index % per_intercept == 0;
-                Link::new(address, is_first, Token(first_token + index), identity, now)
+                Link::new(address, is_first, Token(first_token + index), subscriber(), now)
             })
             .collect();
         let totals = FeedTotals { wanted: links.len(), ..FeedTotals::default() };
@@ -93,13 +110,15 @@ impl Feeds {
 
     /// Tells every intercept of a flow, each over the connection that is its session's.
     pub(crate) fn register(&mut self, registration: Registration) {
+        let told = |id: SessionId| FlowId(id.to_bits());
         let (id, told) = match registration {
-            Registration::Add { id, flow } => {
-                (id, tcpcopy_feed::Registration::Add { id: FlowId(id.to_bits()), flow, depth: 0 })
+            Registration::Add { id, flow, depth } => {
+                (id, tcpcopy_feed::Registration::Add { id: told(id), flow, depth })
             }
-            Registration::Remove { id } => {
-                (id, tcpcopy_feed::Registration::Remove { id: FlowId(id.to_bits()) })
+            Registration::Depth { id, depth } => {
+                (id, tcpcopy_feed::Registration::Depth { id: told(id), depth })
             }
+            Registration::Remove { id } => (id, tcpcopy_feed::Registration::Remove { id: told(id) }),
         };
         let lane = id.to_bits() as usize % self.per_intercept;
         for link in self.links.iter_mut().skip(lane).step_by(self.per_intercept) {
@@ -180,12 +199,12 @@ fn reach_one(intercepts: &[SocketAddr]) -> Result<(), StartError> {
 }
 
 impl Link {
-    fn new(address: SocketAddr, is_first: bool, token: Token, identity: u64, now: Instant) -> Self {
+    fn new(address: SocketAddr, is_first: bool, token: Token, subscriber: Subscriber, now: Instant) -> Self {
         Self {
             address,
             log_level: if is_first { Level::Warn } else { Level::Debug },
             token,
-            subscriber: Subscriber::new(identity, now),
+            subscriber,
             socket: None,
             is_connecting: false,
             is_ready: false,
@@ -324,23 +343,27 @@ impl Link {
 mod tests {
     use super::*;
 
+    fn options(lonely: bool) -> FeedOptions {
+        FeedOptions { per_intercept: 2, lonely, expects_payload: false }
+    }
+
     #[test]
     fn nobody_listening_is_one_sentence() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let Err(error) = Feeds::start(&[address], 2, false, 0, Instant::ZERO) else {
+        let Err(error) = Feeds::start(&[address], options(false), 0, Instant::ZERO) else {
             panic!("started without an intercept");
         };
         let text = error.to_string();
         assert!(text.contains(&address.to_string()) && text.contains("-L"), "{text}");
-        assert!(Feeds::start(&[address], 2, true, 0, Instant::ZERO).is_ok());
+        assert!(Feeds::start(&[address], options(true), 0, Instant::ZERO).is_ok());
     }
 
     #[test]
     fn a_listening_intercept_is_reached() -> std::io::Result<()> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        assert!(Feeds::start(&[listener.local_addr()?], 2, false, 0, Instant::ZERO).is_ok());
+        assert!(Feeds::start(&[listener.local_addr()?], options(false), 0, Instant::ZERO).is_ok());
         Ok(())
     }
 }

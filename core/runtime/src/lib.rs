@@ -2,13 +2,21 @@
 //!
 //! [`Replay`] is tcpcopy's loop, [`Relaying`] is intercept's. No protocol logic in here: what a packet means is
 //! the engine's business, what a frame of the feed means is the feed's.
+//!
+//! Beside tcpcopy's loop runs the [admin thread](Ask): it loads modules and answers `tcpcopy ctl`.
 
 #![forbid(unsafe_code)]
 
+mod accounts;
+mod admin;
+mod capture_choice;
 mod captures;
 mod clock;
+mod comparison;
 mod error;
 mod feeds;
+mod mapping_name;
+mod modules;
 mod outlet;
 mod relaying;
 mod replay;
@@ -17,9 +25,23 @@ mod signals;
 mod snapshot;
 mod socket;
 
+pub use accounts::{Account, Accounts};
+pub use admin::{
+    ADMIN_VERSION, AdminPlace, Answer, Ask, AskError, MOST_SESSIONS, MappingStatus, ReloadAnswer, Reply,
+    Request, SessionLine, SessionsAnswer, StatsAnswer, StatusAnswer, SwapAnswer, VerdictTotals,
+    admin_sockets, admin_sockets_of, ask,
+};
+pub use capture_choice::{CaptureChoice, UNNAMED_RING_BYTES};
+pub use comparison::{ComparisonTotals, Latency, RowTotals};
 pub use error::StartError;
+pub use mapping_name::mapping_name;
+pub use modules::{
+    ConfigurationSource, DiscardTotals, GenerationTotals, ModuleChoice, ModuleName, ModuleOptions,
+    ModulesTotals, ReasonTotals, ShelfError,
+};
 pub use relaying::{Relaying, RelayingOptions};
-pub use replay::{CaptureChoice, Replay, ReplayOptions, UNNAMED_RING_BYTES};
+pub use replay::{Replay, ReplayOptions};
 pub use snapshot::{
-    CaptureTotals, FeedTotals, PeerTotals, RelaySnapshot, ReplaySnapshot, TransmitTotals, UnusableFrames,
+    CaptureTotals, FeedTotals, PeerTotals, RelaySnapshot, ReplayEnd, ReplaySnapshot, TransmitTotals,
+    UnusableFrames,
 };

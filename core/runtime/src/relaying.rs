@@ -6,7 +6,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token};
 use tcpcopy_feed::{CaptureStatistics, PeerId, Relay, RelayEvent, RelayOptions};
-use tcpcopy_net::{CaptureDirection, CaptureOptions};
+use tcpcopy_net::{CaptureDirection, CaptureOptions, DEFAULT_SNAPLEN};
 use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
@@ -29,7 +29,7 @@ pub struct RelayingOptions {
     pub snapshot_interval: Duration,
 }
 
-/// Enough of a frame for the longest headers: tags, IPv6 extensions, 60 bytes of TCP.
+/// Enough of a frame for the longest headers: tags, IPv6 extensions, 60 bytes of TCP. Kept until a tcpcopy wants payload.
 const SNAPLEN: u32 = 256;
 
 /// A tcpcopy at the other end of a socket.
@@ -54,6 +54,8 @@ pub struct Relaying {
     accept: Token,
     /// A connection may be waiting to be accepted.
     is_accepting: bool,
+    /// Responses are captured with all of their payload.
+    captures_payload: bool,
 }
 
 impl Relaying {
@@ -62,7 +64,7 @@ impl Relaying {
     /// # Errors
     /// [`StartError`], one sentence for a person; nothing is left open.
     pub fn start(options: RelayingOptions) -> Result<Self, StartError> {
-        let captures = Captures::open(&capture_options(&options))?;
+        let captures = Captures::open(&capture_options(&options), |_| None)?;
         let address = options.listen;
         let mut listener =
             TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
@@ -82,6 +84,7 @@ impl Relaying {
             buffer: vec![0; READ_BYTES].into(),
             accept,
             is_accepting: false,
+            captures_payload: false,
         })
     }
 
@@ -114,7 +117,9 @@ impl Relaying {
     fn wait(&mut self) -> Round {
         let is_busy =
             self.captures.is_ready() || self.is_accepting || self.peers.iter().any(|peer| peer.is_ready);
-        self.rounds.wait(is_busy, self.relay.poll_timeout(), |token| match token {
+        let captures = self.captures.poll_timeout(self.rounds.now());
+        let due = self.relay.poll_timeout().into_iter().chain(captures).min();
+        self.rounds.wait(is_busy, due, |token| match token {
             token if token == self.accept => self.is_accepting = true,
             token if token > self.accept => mark_ready(&mut self.peers, peer_of(self.accept, token)),
             token => self.captures.mark_ready(token.0),
@@ -135,6 +140,12 @@ impl Relaying {
         self.relay.handle_timeout(now);
         self.write(now);
         self.handle_events(now);
+        if self.relay.wants_payload() && !self.captures_payload {
+            self.captures_payload = true;
+            log::info!("a tcpcopy has modules: responses are captured with their payload");
+            self.captures
+                .widen(|options| Some(CaptureOptions { snaplen: DEFAULT_SNAPLEN, ..options.clone() }));
+        }
     }
 
     fn look_at_captures(&mut self) {

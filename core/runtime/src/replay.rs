@@ -1,34 +1,26 @@
 //! tcpcopy's loop: captured packets and responses in, packets to the targets out.
 
+mod answers;
+
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use mio::Token;
 use tcpcopy_engine::{Engine, EngineOptions, Mappings, Verdict};
-use tcpcopy_net::{CaptureDirection, CaptureOptions, capture_filter, devices, devices_for};
 use tcpcopy_wire::{Instant, parse_ip};
 
+use crate::admin::Admin;
 use crate::captures::Captures;
-use crate::feeds::Feeds;
+use crate::feeds::{FeedOptions, Feeds};
+use crate::modules::{Modules, Shelf};
 use crate::outlet::Outlet;
 use crate::rounds::{Round, Rounds};
 use crate::socket::random;
-use crate::{ReplaySnapshot, StartError};
-
-/// Where and how to capture.
-#[derive(Clone, Debug)]
-pub struct CaptureChoice {
-    /// Devices by name; empty: those that carry the online addresses, and loopback.
-    pub devices: Vec<String>,
-    /// A filter in pcap's language instead of the one made from the mappings.
-    pub filter: Option<String>,
-    /// Bytes kept of each frame.
-    pub snaplen: u32,
-    /// Size of each device's ring in bytes. Devices that were not named share [`UNNAMED_RING_BYTES`] at the most.
-    pub buffer_bytes: usize,
-}
-
-/// Ring memory of all devices together when they are not named: a host may carry addresses on dozens of them.
-pub const UNNAMED_RING_BYTES: usize = 256 << 20;
+use crate::{
+    AdminPlace, CaptureChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError,
+    mapping_name,
+};
 
 /// Everything tcpcopy's loop needs to know.
 #[derive(Clone, Debug)]
@@ -45,6 +37,10 @@ pub struct ReplayOptions {
     pub connections: usize,
     /// Start even if no intercept is reachable, and wait for one.
     pub lonely: bool,
+    /// The modules to begin with.
+    pub modules: ModuleOptions,
+    /// Where the admin socket shall be.
+    pub admin: AdminPlace,
     /// How often `on_snapshot` is called.
     pub snapshot_interval: Duration,
 }
@@ -54,42 +50,72 @@ const PACKET_BYTES: usize = 65_536;
 /// Packets sent before the capture rings are looked at again: sending takes longer than anything else, and the
 /// rings must not fill meanwhile.
 const TRANSMIT_BATCH: usize = 256;
+
 /// tcpcopy's loop, on one thread.
 pub struct Replay {
     rounds: Rounds,
     captures: Captures,
     engine: Engine,
+    modules: Modules,
+    admin: Admin,
     feeds: Feeds,
     outlet: Outlet,
     packet: Box<[u8]>,
     /// The engine may have more to transmit.
     is_transmitting: bool,
+    capture_choice: CaptureChoice,
+    mappings: Mappings,
+    /// The targets of the mappings, for people.
+    targets: Vec<String>,
+    /// What the online servers say is captured as well.
+    captures_answers: bool,
     /// Verdicts that the log has told of.
     told: [bool; Verdict::ALL.len()],
 }
 
 impl Replay {
-    /// Opens captures, the transmit socket and the feeds.
+    /// Loads the modules, and opens captures, the transmit socket, the feeds and the admin socket.
     ///
     /// # Errors
     /// [`StartError`], one sentence for a person; nothing is left open.
     pub fn start(options: ReplayOptions) -> Result<Self, StartError> {
-        let captures = Captures::open(&capture_options(&options)?)?;
+        let names: Vec<String> = options.mappings.as_slice().iter().map(mapping_name).collect();
+        let mut shelf = Shelf::new(options.modules.host, names.clone());
+        let load = |choice: &ModuleChoice| {
+            shelf.load(choice.mapping, &choice.file, Some(choice.configuration.clone()))
+        };
+        let fresh = options.modules.choices.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        let captures_answers = fresh.iter().any(|fresh| fresh.wants_online);
+        let captures = open_captures(&options.capture, &options.mappings, captures_answers)?;
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
-        let outlet = Outlet::open(targets)?;
+        let outlet = Outlet::open(targets.clone())?;
         let rounds = Rounds::new(options.snapshot_interval, captures.len())?;
         captures.register(rounds.registry())?;
-        let (first_token, now) = (rounds.free_token(), rounds.now());
-        let connections = options.connections.max(1);
-        let feeds = Feeds::start(&options.intercepts, connections, options.lonely, first_token, now)?;
+        let (token, now) = (rounds.free_token(), rounds.now());
+        let feed_options = FeedOptions {
+            per_intercept: options.connections.max(1),
+            lonely: options.lonely,
+            expects_payload: !fresh.is_empty(),
+        };
+        let feeds = Feeds::start(&options.intercepts, feed_options, token + 1, now)?;
+        let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;
+        let mut engine = Engine::new(options.engine, options.mappings.clone(), random());
+        let mut modules = Modules::new(names);
+        fresh.into_iter().for_each(|fresh| modules.install(&mut engine, fresh, false, now));
         Ok(Self {
             rounds,
             captures,
-            engine: Engine::new(options.engine, options.mappings, random()),
+            engine,
+            modules,
+            admin,
             feeds,
             outlet,
             packet: vec![0; PACKET_BYTES].into(),
             is_transmitting: false,
+            capture_choice: options.capture,
+            targets: targets.map(|target| target.to_string()).collect(),
+            mappings: options.mappings,
+            captures_answers,
             told: [false; Verdict::ALL.len()],
         })
     }
@@ -100,14 +126,25 @@ impl Replay {
         self.captures.devices()
     }
 
+    /// Where the admin socket is, if there is one.
+    #[must_use]
+    pub fn admin_socket(&self) -> Option<&Path> {
+        self.admin.socket()
+    }
+
+    /// The modules that are loaded, for people.
+    pub fn modules(&self) -> impl Iterator<Item = String> {
+        self.modules.names().map(ToString::to_string)
+    }
+
     /// Replays until SIGINT or SIGTERM, or until no device is left to capture on; then ends all sessions and
-    /// returns the last snapshot. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
-    /// files to be opened anew).
+    /// returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
+    /// files to be opened anew) and has changed modules loaded again.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
         mut on_hangup: impl FnMut(),
-    ) -> ReplaySnapshot {
+    ) -> ReplayEnd {
         while self.captures.is_alive() {
             let round = self.wait();
             if round.stop {
@@ -115,14 +152,17 @@ impl Replay {
             }
             if round.hangup {
                 on_hangup();
+                self.admin.reload();
             }
             if round.look {
                 self.captures.look_everywhere();
                 self.tell_of_losses();
+                self.modules.tell_of_slow_calls();
             }
             if round.snapshot {
                 on_snapshot(&self.snapshot(round.now));
             }
+            self.run_errands(round.now);
             self.turn(round.now);
         }
         self.stop()
@@ -130,7 +170,9 @@ impl Replay {
 
     fn wait(&mut self) -> Round {
         let is_busy = self.is_transmitting || self.captures.is_ready() || self.feeds.is_ready();
-        let due = [self.engine.poll_timeout(), self.feeds.poll_timeout()].into_iter().flatten().min();
+        let captures = self.captures.poll_timeout(self.rounds.now());
+        let due =
+            [self.engine.poll_timeout(), self.feeds.poll_timeout(), captures].into_iter().flatten().min();
         self.rounds.wait(is_busy, due, |token| match token {
             token if self.feeds.owns(token) => self.feeds.mark_ready(token),
             token => self.captures.mark_ready(token.0),
@@ -151,6 +193,18 @@ impl Replay {
         engine.handle_timeout(now);
         self.register(now);
         self.transmit(now, TRANSMIT_BATCH);
+        self.modules.take_events(&mut self.engine);
+        if self.engine.wants_online() && !self.captures_answers {
+            self.capture_answers();
+        }
+    }
+
+    /// From now on what the online servers say is captured as well.
+    fn capture_answers(&mut self) {
+        self.captures_answers = true;
+        let (choice, mappings) = (&self.capture_choice, &self.mappings);
+        choice.tell_of_answers();
+        self.captures.widen(|options| choice.widened(options, mappings));
     }
 
     /// Registrations go before packets, so that intercept knows a flow before the target can answer on it.
@@ -193,13 +247,14 @@ impl Replay {
         }
     }
 
-    fn stop(mut self) -> ReplaySnapshot {
+    fn stop(mut self) -> ReplayEnd {
         let now = self.rounds.now();
         self.engine.handle_shutdown(now);
         self.transmit(now, usize::MAX);
         self.register(now);
         self.feeds.shut_down(now);
-        self.snapshot(now)
+        self.modules.take_events(&mut self.engine);
+        ReplayEnd { snapshot: self.snapshot(now), comparisons: self.modules.comparisons() }
     }
 
     fn snapshot(&mut self, now: Instant) -> ReplaySnapshot {
@@ -209,42 +264,23 @@ impl Replay {
             capture: self.captures.totals(),
             engine: self.engine.statistics().clone(),
             pending: self.engine.pending(),
+            modules: self.modules.totals(&self.engine),
             transmit: self.outlet.totals().clone(),
             feed: self.feeds.totals(),
         }
     }
 }
 
-/// The captures that `options` ask for.
-///
-/// Without named devices only what those carrying the online addresses receive is wanted. A named device may be
-/// a mirror port, whose packets are for others, or the way out of a client's host: both directions, promiscuous.
-fn capture_options(options: &ReplayOptions) -> Result<Vec<CaptureOptions>, StartError> {
-    let choice = &options.capture;
-    let mappings = options.mappings.as_slice();
-    let online: Vec<_> = mappings.iter().map(|mapping| (mapping.online.addr, mapping.online.port)).collect();
-    let targets: Vec<_> = mappings.iter().map(|mapping| mapping.target).collect();
-    let is_named = !choice.devices.is_empty();
-    let names = if is_named {
-        choice.devices.clone()
-    } else {
-        let addresses: Vec<_> = online.iter().map(|(addr, _)| *addr).collect();
-        devices_for(&devices()?, &addresses)?.into_iter().map(|device| device.name.clone()).collect()
-    };
-    let filter = choice.filter.clone().unwrap_or_else(|| capture_filter(&online, &targets));
-    let share = if is_named { usize::MAX } else { UNNAMED_RING_BYTES / names.len().max(1) };
-    let open = |device: String| CaptureOptions {
-        direction: if is_named && device != "lo" {
-            CaptureDirection::Both
-        } else {
-            CaptureDirection::Inbound
-        },
-        promiscuous: is_named,
-        device,
-        filter: filter.clone(),
-        match_vlan_tagged: choice.filter.is_none(),
-        snaplen: choice.snaplen,
-        buffer_bytes: choice.buffer_bytes.min(share),
-    };
-    Ok(names.into_iter().map(open).collect())
+/// The captures of what users say, and if that is wanted of what they are answered.
+fn open_captures(
+    choice: &CaptureChoice,
+    mappings: &Mappings,
+    with_answers: bool,
+) -> Result<Captures, StartError> {
+    if with_answers {
+        choice.tell_of_answers();
+    }
+    Captures::open(&choice.options(mappings)?, |options| {
+        with_answers.then(|| choice.widened(options, mappings)).flatten()
+    })
 }

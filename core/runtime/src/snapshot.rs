@@ -6,6 +6,8 @@ use tcpcopy_engine::{Pending, Statistics};
 use tcpcopy_feed::{PeerSummary, RelayTotals};
 use tcpcopy_wire::{DropReason, Instant};
 
+use crate::{ComparisonTotals, ModulesTotals};
+
 /// Frames without a usable TCP segment, by [`DropReason::ALL`].
 pub type UnusableFrames = [u64; DropReason::ALL.len()];
 
@@ -71,10 +73,21 @@ pub struct ReplaySnapshot {
     pub engine: Statistics,
     /// What is under way.
     pub pending: Pending,
+    /// What modules did.
+    pub modules: ModulesTotals,
     /// What was transmitted.
     pub transmit: TransmitTotals,
     /// What came back.
     pub feed: FeedTotals,
+}
+
+/// What came of a run of tcpcopy.
+#[derive(Clone, Debug)]
+pub struct ReplayEnd {
+    /// The last snapshot.
+    pub snapshot: ReplaySnapshot,
+    /// How the answers compared.
+    pub comparisons: Vec<ComparisonTotals>,
 }
 
 /// One tcpcopy connected to an intercept.

@@ -60,6 +60,9 @@ impl Relay {
             if peer.stage == Stage::Greeting {
                 let connected = greet(peer, self.options.identity, now, frame)?;
                 announce(&mut self.writable, peer);
+                if let RelayEvent::Connected { features, .. } = &connected {
+                    self.wants_payload |= features.contains(Features::EXPECTS_PAYLOAD);
+                }
                 self.events.push_back(connected);
             } else {
                 self.read_frame(slot, frame)?;
@@ -93,8 +96,12 @@ impl Relay {
             return;
         };
         match registration {
-            Registration::Add { id, flow, depth } => self.add(slot, id, flow, depth),
+            Registration::Add { id, flow, depth } => {
+                self.wants_payload |= depth > 0;
+                self.add(slot, id, flow, depth);
+            }
             Registration::Depth { id, depth } => {
+                self.wants_payload |= depth > 0;
                 if let Some(flow) = peer.flows.get(&id) {
                     self.routes.set_depth(flow, slot, id, depth);
                 }

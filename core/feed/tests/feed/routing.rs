@@ -3,7 +3,9 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use tcpcopy_feed::{FlowId, PeerId, Registration, RelayEvent, RelayOptions, Routed};
+use tcpcopy_feed::{
+    Features, FlowId, PeerId, Registration, RelayEvent, RelayOptions, Routed, Subscriber, SubscriberOptions,
+};
 use tcpcopy_wire::{Endpoint, Flags, Flow, Segment};
 
 use crate::pair::{Seen, Tcpcopy, World, response, response_with};
@@ -92,6 +94,25 @@ fn payload_travels_as_deep_as_registered() {
         };
         assert_eq!((payload.as_slice(), *payload_len), (expected.as_bytes(), 6), "depth {depth}");
     }
+}
+
+#[test]
+fn payload_is_wanted_from_the_first_depth_or_announcement_on() {
+    let mut world = world();
+    let mut tcpcopy = world.tcpcopy(1);
+    tcpcopy.add(1, 4001, 0);
+    world.exchange(&mut tcpcopy).unwrap();
+    assert!(!world.relay.wants_payload());
+    tcpcopy.subscriber.register(Registration::Depth { id: FlowId(1), depth: 1 });
+    world.exchange(&mut tcpcopy).unwrap();
+    assert!(world.relay.wants_payload());
+
+    let mut world = self::world();
+    let features = Features(Features::PAYLOAD.0 | Features::EXPECTS_PAYLOAD.0);
+    let options = SubscriberOptions { features, ..SubscriberOptions::default() };
+    let subscriber = Subscriber::with_options(7, options, world.now);
+    world.connect(&mut Tcpcopy { peer: PeerId(7), subscriber, seen: Vec::new() });
+    assert!(world.relay.wants_payload());
 }
 
 #[test]
