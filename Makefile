@@ -8,6 +8,8 @@ NAMES ?=
 # Where cargo puts what it builds; honours CARGO_TARGET_DIR and the cargo configuration.
 TARGET = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 LAB = $(TARGET)/release/lab
+# The protocol modules that scenarios of the lab load.
+MODULES = -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-tagged
 
 .PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim release deps
 
@@ -36,7 +38,7 @@ check-lab: release
 	@$(LAB) check
 
 release: deps
-	@$(CARGO) build --release --quiet -p tcpcopy -p intercept -p tcpcopy-lab
+	@$(CARGO) build --release --quiet -p tcpcopy -p intercept -p tcpcopy-lab $(MODULES)
 
 test: lint unit doc
 
@@ -44,9 +46,9 @@ lint: deps
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-# The end-to-end tests run the binaries, which `cargo test` alone would not all build.
+# The end-to-end tests run the programs and load the modules, which `cargo test` alone would not all build.
 unit: deps
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --workspace
 	$(CARGO) test --workspace --no-fail-fast
 
 doc: deps

@@ -1,7 +1,10 @@
 //! `lab bench`: processor time and memory at rising rates, up to where requests are first lost. With the C tools
-//! at hand, they take the same load in the same run, and ours are shown as a ratio of theirs.
+//! at hand, they take the same load in the same run, and ours are shown as a ratio of theirs. Then, what modules cost.
+
+mod modules;
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 use crate::scenario::Scenario;
 use crate::scenario::outcome::Outcome;
@@ -16,8 +19,20 @@ const SECONDS: u64 = 5;
 /// Below this part of the wanted rate, the machine rather than the programs is at its limit.
 const MADE: f64 = 0.9;
 
+/// A part of the benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Keepalive connections at rising rates.
+    Keepalive,
+    /// Short connections at rising rates.
+    Short,
+    /// The same load with every protocol module.
+    Modules,
+}
+
 /// A kind of load, and the rates it is raised through.
 struct Load {
+    part: Part,
     name: &'static str,
     unit: &'static str,
     rates: &'static [u32],
@@ -26,12 +41,14 @@ struct Load {
 
 const LOADS: [Load; 2] = [
     Load {
+        part: Part::Keepalive,
         name: "keepalive",
         unit: "requests/s",
         rates: &[1000, 2000, 5000, 10_000, 20_000, 40_000, 60_000, 80_000],
         users: |rate, seconds| plans::keepalive(200, rate, seconds),
     },
     Load {
+        part: Part::Short,
         name: "short",
         unit: "connections/s",
         rates: &[500, 1000, 2000, 4000, 8000, 11_000, 14_000, 18_000],
@@ -46,17 +63,19 @@ struct Runner {
     ended: bool,
 }
 
-/// Raises both loads and prints a line for each rate and program pair.
+/// Raises the loads and prints a line for each rate and program pair, then for each module; all of it, when no `parts`
+/// are named.
 ///
 /// # Errors
-/// When the programs are missing. A rate that cannot be played ends the rise.
-pub fn run() -> Result<()> {
+/// When the programs are missing, or a module is. A rate that cannot be played ends the rise.
+pub fn run(parts: &[Part]) -> Result<()> {
+    let is_wanted = |part| parts.is_empty() || parts.contains(&part);
     let mut terminal = Terminal::detect();
     let c = Peers::c()?;
     if c.is_none() {
         terminal.line("(set C_TCPCOPY_BIN and C_INTERCEPT_BIN to measure the C tools beside ours)");
     }
-    for load in &LOADS {
+    for load in LOADS.iter().filter(|load| is_wanted(load.part)) {
         let pairs = [Some(Peers::ours()?), c.clone()].into_iter().flatten();
         let mut runners: Vec<Runner> = pairs.map(|peers| Runner { peers, ended: false }).collect();
         heading(&mut terminal, load);
@@ -66,6 +85,9 @@ pub fn run() -> Result<()> {
                 break;
             }
         }
+    }
+    if is_wanted(Part::Modules) {
+        modules::run(&mut terminal, &Peers::ours()?)?;
     }
     Ok(())
 }

@@ -46,8 +46,11 @@ fn introduce(terminal: &mut Terminal, scenario: &Scenario, peers: &Peers) {
 pub(crate) fn follow(terminal: &mut Terminal, moment: &Moment) {
     match moment {
         Moment::Ready(took) => terminal.line(&format!("  hosts and programs up in {}", seconds(*took))),
-        Moment::Happened { elapsed, action } => {
+        Moment::Happened { elapsed, action, answers } => {
             terminal.line(&format!("  {:>6}  {action}", seconds(*elapsed)));
+            for answer in answers {
+                answer.text.lines().for_each(|line| terminal.line(&format!("{:>10}{line}", "")));
+            }
         }
         Moment::AtWork { elapsed, users, usage: [tcpcopy, intercept] } => {
             let so_far = users.as_ref().map_or_else(
@@ -127,6 +130,10 @@ pub(crate) fn conclude(terminal: &mut Terminal, outcome: &Outcome) {
         ("peak memory, MB", megabytes(tcpcopy.peak_memory), megabytes(intercept.peak_memory)),
     ] {
         terminal.line(&format!("  {name:<36}{left:>18}{right:>22}"));
+    }
+    for view in &outcome.views {
+        terminal.line("");
+        view.text.lines().for_each(|line| terminal.line(line));
     }
     terminal.line("");
     judge(terminal, outcome);

@@ -32,5 +32,5 @@ fn binary() -> Result<PathBuf> {
     let exe = env::current_exe().context("the path of this program is not known")?;
     let beside =
         exe.ancestors().skip(1).take(2).map(|directory| directory.join("lab")).find(|path| path.is_file());
-    beside.context("the lab is not built: run `cargo build --workspace --bins` first, as `make test` does")
+    beside.context("the lab is not built: run `cargo build --workspace` first, as `make test` does")
 }

@@ -72,8 +72,12 @@ enum Command {
         #[arg(long)]
         c: bool,
     },
-    /// Measure processor time, memory and losses at rising rates
-    Bench,
+    /// Measure processor time, memory and losses at rising rates, and what modules cost
+    Bench {
+        /// Only these parts
+        #[arg(value_enum)]
+        parts: Vec<bench::Part>,
+    },
     /// Measure whether the hosts and impaired hops do what they say
     Check,
     /// (started by the lab) Make requests as a plan says
@@ -129,7 +133,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             let keep = absolute(keep_logs)?;
             inside(|| fidelity::run(&selection, &peers(c)?, keep.as_deref()))
         }
-        Command::Bench => inside(|| bench::run().map(|()| true)),
+        Command::Bench { parts } => inside(|| bench::run(&parts).map(|()| true)),
         Command::Check => inside(|| check::run().map(|()| true)),
         Command::Users { plan, record } => users(&plan, &record),
         Command::Serve { plan, record } => serve(&plan, &record),

@@ -4,7 +4,10 @@
 //! and says in an [`Outcome`](outcome::Outcome) what came of it.
 
 pub mod accounting;
+pub mod control;
+pub mod demand;
 mod drain;
+pub mod module;
 pub mod outcome;
 pub mod peers;
 pub mod run;
@@ -15,7 +18,9 @@ pub mod table;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::traffic::{ServerPlan, UsersPlan};
+use crate::scenario::demand::Demand;
+use crate::scenario::module::{Module, Swap};
+use crate::traffic::{ServerPlan, UserConnection, UsersPlan};
 use crate::world::hop::{Hop, Impairments};
 use crate::world::plan::{ONLINE, ONLINE_V6, PORT, TARGET, TARGET_V6};
 
@@ -38,6 +43,8 @@ pub struct Scenario {
     pub mappings: Vec<Mapping>,
     /// What the users do; plans run side by side. Targets and user addresses are filled in from the mappings.
     pub users: Vec<UsersPlan>,
+    /// More users beside them, whose requests do not count: they send what a module is to break on.
+    pub spoilers: Vec<UsersPlan>,
     /// The online server.
     pub online: Server,
     /// The target server.
@@ -55,6 +62,8 @@ pub struct Scenario {
     pub events: Vec<Event>,
     /// How long the replay may go on after the users have finished.
     pub drain: Duration,
+    /// What has to be true besides.
+    pub demands: &'static [Demand],
 }
 
 /// One `-x` entry.
@@ -64,27 +73,41 @@ pub struct Mapping {
     pub online: SocketAddr,
     /// Where their requests are replayed to.
     pub target: SocketAddr,
+    /// The protocol module that serves it at first.
+    pub module: Option<Module>,
 }
 
 impl Mapping {
     /// The same port on both servers, over IPv4.
     #[must_use]
     pub fn v4(port: u16) -> Self {
-        Self { online: (ONLINE, port).into(), target: (TARGET, port).into() }
+        Self { online: (ONLINE, port).into(), target: (TARGET, port).into(), module: None }
     }
 
     /// The same over IPv6.
     #[must_use]
     pub fn v6(port: u16) -> Self {
-        Self { online: (ONLINE_V6, port).into(), target: (TARGET_V6, port).into() }
+        Self { online: (ONLINE_V6, port).into(), target: (TARGET_V6, port).into(), module: None }
     }
 
-    /// As a person would write it after `-x`: the online side without address where that is enough.
+    /// The same, served by that module.
+    #[must_use]
+    pub fn served_by(self, module: Module) -> Self {
+        Self { module: Some(module), ..self }
+    }
+
+    /// As a person would write it after `-x`.
     #[must_use]
     pub fn argument(&self) -> String {
+        format!("{}-{}", self.name(), self.target)
+    }
+
+    /// The online side as a person would write it: without an address where that is enough.
+    #[must_use]
+    pub fn name(&self) -> String {
         match self.online.ip() {
-            IpAddr::V4(_) => format!("{}-{}", self.online.port(), self.target),
-            IpAddr::V6(_) => format!("{}-{}", self.online, self.target),
+            IpAddr::V4(_) => self.online.port().to_string(),
+            IpAddr::V6(_) => self.online.to_string(),
         }
     }
 }
@@ -105,6 +128,14 @@ pub struct Tcpcopy {
     pub mappings: Vec<usize>,
     /// Options beyond `-x`, `-s` and `-l`.
     pub options: &'static [&'static str],
+}
+
+impl Tcpcopy {
+    /// Whether it serves the scenario's mapping of that index.
+    #[must_use]
+    pub fn serves(&self, mapping: usize) -> bool {
+        self.mappings.is_empty() || self.mappings.contains(&mapping)
+    }
 }
 
 /// Which of the users' requests are counted.
@@ -145,6 +176,16 @@ pub enum Action {
     Cut(Hop),
     /// The hop works again.
     Open(Hop),
+    /// A mapping gets another module, by `tcpcopy ctl`.
+    Swap(Swap),
+}
+
+impl Action {
+    /// Whether something is out of order by it.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        !matches!(self, Self::Swap(_))
+    }
 }
 
 impl std::fmt::Display for Action {
@@ -156,6 +197,7 @@ impl std::fmt::Display for Action {
             Self::Continue(who) => write!(f, "{who} continued"),
             Self::Cut(hop) => write!(f, "{hop} hop cut"),
             Self::Open(hop) => write!(f, "{hop} hop open again"),
+            Self::Swap(swap) => swap.fmt(f),
         }
     }
 }
@@ -194,6 +236,7 @@ impl Scenario {
             quick: false,
             mappings: vec![Mapping::v4(PORT)],
             users: vec![users],
+            spoilers: Vec::new(),
             online: Server::Tagged(ServerPlan::default()),
             target: Server::Tagged(ServerPlan::default()),
             processes: 1,
@@ -202,6 +245,7 @@ impl Scenario {
             intercept: &[],
             events: Vec::new(),
             drain: Duration::from_secs(20),
+            demands: &[],
         }
     }
 
@@ -212,9 +256,32 @@ impl Scenario {
             Action::Start(party) | Action::Kill(party) | Action::Stop(party) | Action::Continue(party) => {
                 party == who
             }
-            Action::Cut(_) | Action::Open(_) => false,
+            Action::Cut(_) | Action::Open(_) | Action::Swap(_) => false,
         };
         self.events.iter().find(about).is_some_and(|event| matches!(event.action, Action::Start(_)))
+    }
+
+    /// Every module of it, those that are not to load included.
+    pub fn modules(&self) -> impl Iterator<Item = Module> {
+        let first = self.mappings.iter().filter_map(|mapping| mapping.module);
+        first.chain(self.events.iter().filter_map(|event| match event.action {
+            Action::Swap(swap) => Some(swap.module),
+            _ => None,
+        }))
+    }
+
+    /// Whether any module is part of it: the C tools cannot play it.
+    #[must_use]
+    pub fn has_modules(&self) -> bool {
+        self.modules().next().is_some()
+    }
+
+    /// Whether that connection is one of [`spoilers`](Self::spoilers).
+    #[must_use]
+    pub fn is_spoiled(&self, connection: &UserConnection) -> bool {
+        let spoils =
+            |plan: &UsersPlan| (plan.first_user..plan.first_user + plan.users).contains(&connection.user);
+        self.spoilers.iter().any(spoils)
     }
 
     /// Whether a request begun at `sent_at` on a connection opened at `opened_at` counts, when the events happened

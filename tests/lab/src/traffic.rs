@@ -28,7 +28,7 @@ pub use clock::monotonic_us;
 pub use latency::Latency;
 pub use plan::{
     AddressRange, Amount, AnswerDelay, AnswerSize, Cut, Ending, Greeting, Pace, Pieces, Ports, Reading,
-    ServerPlan, Shard, Sources, Style, UsersPlan,
+    ServerPlan, Shard, Sources, Style, UsersPlan, Wording,
 };
 pub use request::{Request, RequestId};
 pub use server::{

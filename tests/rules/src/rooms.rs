@@ -15,9 +15,11 @@ pub struct Room {
 }
 
 const WIRE: &str = "tcpcopy-wire";
+const API: &str = "tcpcopy-plugin-api";
 const ENGINE: &str = "tcpcopy-engine";
 const FEED: &str = "tcpcopy-feed";
 const NET: &str = "tcpcopy-net";
+const HOST: &str = "tcpcopy-host";
 const RUNTIME: &str = "tcpcopy-runtime";
 const CORE: &str = "tcpcopy-core";
 const CLI: &str = "tcpcopy-cli";
@@ -27,7 +29,7 @@ pub const ROOMS: &[Room] = &[
     Room { package: WIRE, knows: &[], made_of: Some(&["arrayvec", "etherparse"]), machine: false },
     Room {
         package: ENGINE,
-        knows: &[WIRE],
+        knows: &[WIRE, API],
         made_of: Some(&["arrayvec", "etherparse", "foldhash", "hashbrown", "slotmap"]),
         machine: false,
     },
@@ -37,9 +39,18 @@ pub const ROOMS: &[Room] = &[
         made_of: Some(&["arrayvec", "etherparse", "foldhash", "hashbrown", "thiserror"]),
         machine: false,
     },
+    Room { package: API, knows: &[], made_of: None, machine: false },
+    Room { package: HOST, knows: &[API], made_of: None, machine: true },
+    Room { package: "tcpcopy-mod-generic", knows: &[API], made_of: None, machine: false },
+    Room { package: "tcpcopy-mod-http", knows: &[API], made_of: None, machine: false },
     Room { package: NET, knows: &[WIRE], made_of: None, machine: true },
-    Room { package: RUNTIME, knows: &[WIRE, ENGINE, FEED, NET], made_of: None, machine: true },
-    Room { package: CORE, knows: &[WIRE, ENGINE, FEED, NET, RUNTIME], made_of: None, machine: false },
+    Room { package: RUNTIME, knows: &[API, WIRE, ENGINE, FEED, NET, HOST], made_of: None, machine: true },
+    Room {
+        package: CORE,
+        knows: &[API, WIRE, ENGINE, FEED, NET, HOST, RUNTIME],
+        made_of: None,
+        machine: false,
+    },
     Room { package: CLI, knows: &[CORE], made_of: None, machine: true },
     Room { package: "tcpcopy", knows: &[CORE, CLI], made_of: None, machine: true },
     Room { package: "intercept", knows: &[CORE, CLI], made_of: None, machine: true },

@@ -1,10 +1,11 @@
 //! What cargo says about the workspace, reduced to the edges and crate roots the rules look at. Development
 //! dependencies are left out: they reach nobody who uses a crate.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Node, PackageId, Target};
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Target};
 use thiserror::Error;
 
 /// One crate of the workspace.
@@ -31,9 +32,9 @@ pub enum WorkspaceError {
         "cargo metadata failed: {0}; if it misses a crate, run `cargo fetch` once, for this reads offline"
     )]
     Cargo(#[from] cargo_metadata::Error),
-    /// cargo answered without a dependency graph.
-    #[error("cargo metadata gave no dependency graph")]
-    NoGraph,
+    /// cargo could not tell what a crate is linked with.
+    #[error("cargo tree failed: {0}")]
+    Tree(String),
     /// A file outside the workspace.
     #[error("{0} is not inside the workspace")]
     Outside(PathBuf),
@@ -49,7 +50,8 @@ pub fn read(manifest: &Path) -> Result<Vec<Package>, WorkspaceError> {
         .features(CargoOpt::AllFeatures)
         .other_options(["--frozen", "--filter-platform", "host-tuple"].map(String::from))
         .exec()?;
-    let graph = Graph::of(&metadata)?;
+    let members: HashSet<String> =
+        metadata.workspace_packages().iter().map(|package| package.name.to_string()).collect();
     metadata
         .workspace_packages()
         .into_iter()
@@ -60,8 +62,8 @@ pub fn read(manifest: &Path) -> Result<Vec<Package>, WorkspaceError> {
                     &metadata,
                     package.manifest_path.parent().map_or(Path::new(""), |f| f.as_std_path()),
                 )?,
-                knows: graph.known_by(package),
-                made_of: graph.linked_with(&package.id),
+                knows: known_by(package, &members),
+                made_of: linked_with(manifest, &package.name, &members)?,
                 roots: package
                     .targets
                     .iter()
@@ -84,52 +86,34 @@ fn ships(target: &Target) -> bool {
     !(target.is_test() || target.is_bench() || target.is_example() || target.is_custom_build())
 }
 
-struct Graph<'a> {
-    packages: HashMap<&'a PackageId, &'a cargo_metadata::Package>,
-    nodes: HashMap<&'a PackageId, &'a Node>,
-    members: HashSet<&'a PackageId>,
+fn known_by(package: &cargo_metadata::Package, members: &HashSet<String>) -> Vec<String> {
+    let dependencies = package.dependencies.iter();
+    let kept = dependencies.filter(|dependency| dependency.kind != DependencyKind::Development);
+    let ours =
+        kept.filter(|dependency| dependency.path.is_some() && members.contains(dependency.name.as_str()));
+    sorted(ours.map(|dependency| dependency.name.as_str()))
 }
 
-impl<'a> Graph<'a> {
-    fn of(metadata: &'a Metadata) -> Result<Self, WorkspaceError> {
-        let resolve = metadata.resolve.as_ref().ok_or(WorkspaceError::NoGraph)?;
-        Ok(Self {
-            packages: metadata.packages.iter().map(|package| (&package.id, package)).collect(),
-            nodes: resolve.nodes.iter().map(|node| (&node.id, node)).collect(),
-            members: metadata.workspace_members.iter().collect(),
-        })
+/// The third-party crates that `package` is linked with when it is built by itself: features that others turn on in what
+/// they share with it do not count.
+fn linked_with(
+    manifest: &Path,
+    package: &str,
+    members: &HashSet<String>,
+) -> Result<Vec<String>, WorkspaceError> {
+    let edges = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--frozen", "--package", package, "--manifest-path"])
+        .arg(manifest)
+        .args(edges)
+        .output()
+        .map_err(|error| WorkspaceError::Tree(error.to_string()))?;
+    if !output.status.success() {
+        return Err(WorkspaceError::Tree(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
-
-    fn known_by(&self, package: &cargo_metadata::Package) -> Vec<String> {
-        let members: HashSet<&str> = self.members.iter().map(|id| self.packages[*id].name.as_str()).collect();
-        sorted(
-            package
-                .dependencies
-                .iter()
-                .filter(|dependency| dependency.kind != DependencyKind::Development)
-                .filter(|dependency| dependency.path.is_some() && members.contains(dependency.name.as_str()))
-                .map(|dependency| dependency.name.as_str()),
-        )
-    }
-
-    fn linked_with(&self, from: &'a PackageId) -> Vec<String> {
-        let mut seen = HashSet::from([from]);
-        let mut open = vec![from];
-        while let Some(id) = open.pop() {
-            let normal = |dependency: &&cargo_metadata::NodeDep| {
-                let mut kinds = dependency.dep_kinds.iter();
-                kinds.any(|info| info.kind == DependencyKind::Normal)
-            };
-            for dependency in self.nodes[id].deps.iter().filter(normal) {
-                let macros = self.packages[&dependency.pkg].targets.iter().any(Target::is_proc_macro);
-                if !macros && seen.insert(&dependency.pkg) {
-                    open.push(&dependency.pkg);
-                }
-            }
-        }
-        let foreign = seen.into_iter().filter(|id| !self.members.contains(id));
-        sorted(foreign.map(|id| self.packages[id].name.as_str()))
-    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let names = text.lines().filter_map(|line| line.split_whitespace().next());
+    Ok(sorted(names.filter(|name| !members.contains(*name))))
 }
 
 fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
@@ -153,7 +137,7 @@ mod tests {
     fn finds_edges_crates_and_roots() {
         let engine = engine();
         assert_eq!(engine.folder, Path::new("core/engine"));
-        assert_eq!(engine.knows, ["tcpcopy-wire"]);
+        assert_eq!(engine.knows, ["tcpcopy-plugin-api", "tcpcopy-wire"]);
         assert_eq!(engine.roots, [Path::new("core/engine/src/lib.rs")]);
         assert!(engine.made_of.contains(&String::from("hashbrown")));
     }
@@ -162,6 +146,12 @@ mod tests {
     fn follows_dependencies_of_dependencies() {
         // Only wire names it.
         assert!(engine().made_of.contains(&String::from("etherparse")));
+    }
+
+    #[test]
+    fn features_that_others_turn_on_do_not_count() {
+        // Of the module API, for hosts and modules.
+        assert!(!engine().made_of.contains(&String::from("abi_stable")));
     }
 
     #[test]

@@ -46,5 +46,10 @@ scenarios! {
     nginx_serves_online_and_target: "nginx",
     many_mappings_share_one_process: "many-mappings",
     two_tcpcopies_share_one_intercept: "two-tcpcopies",
+    modules_are_swapped_torn_broken_and_rolled_back_under_load: "modules",
+    the_http_module_loses_nothing_and_compares: "http-module",
+    the_http_module_rewrites_heads_and_nothing_else: "http-module-rewrite",
+    the_http_module_outlives_resets: "http-module-reset",
+    the_generic_module_costs_nothing: "generic-module",
     the_demo_passes: "demo",
 }

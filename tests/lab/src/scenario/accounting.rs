@@ -11,6 +11,7 @@ struct Report {
     sessions: Sessions,
     turns: Turns,
     bytes: Bytes,
+    modules: Modules,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,10 +50,22 @@ struct Bytes {
     bytes_delivered: u64,
     bytes_lost: u64,
     bytes_pending: u64,
+    bytes_discarded: u64,
     bytes_lost_to_resets: u64,
     bytes_before_first_turn: u64,
     bytes_after_close: u64,
     bytes_never_captured: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Modules {
+    generations: Vec<Generation>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Generation {
+    gave_up: u64,
+    faults: u64,
 }
 
 /// What the lab knows of the bytes of requests that users began while tcpcopy ran.
@@ -81,8 +94,10 @@ pub fn complaints(reports: &[Value], seen: Seen) -> Vec<String> {
 
 /// Sums inside one report: what came in went somewhere.
 fn contradictions(report: &Report) -> Vec<String> {
-    let Report { sessions, turns, bytes, .. } = report;
+    let Report { sessions, turns, bytes, modules, .. } = report;
     let verdicts = |pick: fn(&Ending) -> u64| sessions.verdicts.values().map(pick).sum::<u64>();
+    let under = |verdict: &str| sessions.verdicts.get(verdict).map_or(0, |ending| ending.sessions);
+    let blamed = |pick: fn(&Generation) -> u64| modules.generations.iter().map(pick).sum::<u64>();
     let sums = [
         ("sessions opened", sessions.sessions_opened, sessions.sessions_ended + sessions.sessions_pending),
         ("sessions ended", sessions.sessions_ended, verdicts(|ending| ending.sessions)),
@@ -95,9 +110,11 @@ fn contradictions(report: &Report) -> Vec<String> {
         (
             "bytes captured",
             bytes.bytes_captured,
-            bytes.bytes_delivered + bytes.bytes_lost + bytes.bytes_pending,
+            bytes.bytes_delivered + bytes.bytes_lost + bytes.bytes_pending + bytes.bytes_discarded,
         ),
         ("bytes lost", bytes.bytes_lost, bytes.bytes_lost_to_resets + verdicts(|ending| ending.bytes_lost)),
+        ("sessions under module_fault", under("module_fault"), blamed(|generation| generation.faults)),
+        ("sessions under module_gave_up", under("module_gave_up"), blamed(|generation| generation.gave_up)),
     ];
     let wrong = sums.iter().filter(|(_, whole, parts)| whole != parts);
     wrong
@@ -118,6 +135,7 @@ fn disagreements(reports: &[Report], seen: Seen) -> Vec<String> {
     let explained = total(|Report { bytes, .. }| {
         bytes.bytes_lost
             + bytes.bytes_pending
+            + bytes.bytes_discarded
             + bytes.bytes_before_first_turn
             + bytes.bytes_after_close
             + bytes.bytes_never_captured
@@ -143,7 +161,8 @@ mod tests {
             "sessions": {
                 "sessions_opened": 10, "sessions_ended": 9, "sessions_pending": 1,
                 "verdicts": {
-                    "complete": { "sessions": 8, "turns_lost": 0, "bytes_lost": 0 },
+                    "complete": { "sessions": 7, "turns_lost": 0, "bytes_lost": 0 },
+                    "module_fault": { "sessions": 1, "turns_lost": 0, "bytes_lost": 0 },
                     "target_reset": { "sessions": 1, "turns_lost": 2, "bytes_lost": 100 },
                 },
             },
@@ -153,9 +172,11 @@ mod tests {
             },
             "bytes": {
                 "bytes_captured": 1000, "bytes_delivered": 895, "bytes_lost": 105, "bytes_pending": 0,
+                "bytes_discarded": 0,
                 "bytes_lost_to_resets": 5, "bytes_before_first_turn": 0, "bytes_after_close": 0,
                 "bytes_never_captured": 0,
             },
+            "modules": { "generations": [{ "gave_up": 0, "faults": 0 }, { "gave_up": 0, "faults": 1 }] },
         })
     }
 
@@ -177,12 +198,19 @@ mod tests {
     #[test]
     fn sessions_without_a_verdict_are_found() {
         assert_eq!(count(&with("/sessions/sessions_opened", 11), 0, 0), 1);
-        assert_eq!(count(&with("/sessions/verdicts/complete/sessions", 7), 0, 0), 1);
+        assert_eq!(count(&with("/sessions/verdicts/complete/sessions", 6), 0, 0), 1);
+    }
+
+    #[test]
+    fn sessions_that_no_module_is_blamed_for_are_found() {
+        assert_eq!(count(&with("/modules/generations/1/faults", 2), 0, 0), 1);
+        assert_eq!(count(&with("/modules/generations/0/gave_up", 1), 0, 0), 1);
     }
 
     #[test]
     fn bytes_and_turns_that_went_nowhere_are_found() {
         assert_eq!(count(&with("/bytes/bytes_captured", 1001), 0, 0), 1);
+        assert_eq!(count(&with("/bytes/bytes_discarded", 1), 0, 0), 1);
         assert_eq!(count(&with("/turns/turns_lost_to_resets", 0), 0, 0), 1);
     }
 

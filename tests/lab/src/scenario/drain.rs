@@ -31,7 +31,7 @@ impl Drain {
         let faults = scenario.impairments.copy.is_some()
             || scenario.impairments.response.is_some()
             || scenario.impairments.feed.is_some()
-            || !scenario.events.is_empty();
+            || scenario.events.iter().any(|event| event.action.is_fault());
         let thinking = match &scenario.target {
             Server::Tagged(plan) => match plan.delay {
                 AnswerDelay::Fixed { ms } | AnswerDelay::Wanted { extra_ms: ms } => Duration::from_millis(ms),

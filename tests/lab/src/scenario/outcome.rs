@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::scenario::Scenario;
+use crate::scenario::control::Answer;
 use crate::traffic::{Latency, ServerRecord, Tally, UsersRecord};
 use crate::world::hop::Hop;
 use crate::world::procfs::Usage;
@@ -35,6 +36,8 @@ pub struct Outcome {
     pub intercept: Usage,
     /// tcpcopy's own reports, one per process.
     pub reports: Vec<Value>,
+    /// What tcpcopy said of its modules while it ran, after the replay.
+    pub views: Vec<Answer>,
     /// What impaired hops did with the frames, forward and backward.
     pub wires: Vec<(Hop, [Crossed; 2])>,
     /// Every reason why the scenario did not pass; empty when it did.

@@ -2,12 +2,14 @@
 //! lines, so every scenario can be played with either.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::scenario::{Scenario, Tcpcopy};
+use crate::scenario::module::Swap;
+use crate::scenario::{Mapping, Scenario};
 use crate::world::host::Host;
 use crate::world::plan::ASSISTANT;
 use crate::world::process::{Launch, Process};
@@ -19,6 +21,8 @@ const FEED_PORT: u16 = 36_524;
 const READY: Duration = Duration::from_secs(10);
 /// What our programs log when they capture and are connected.
 const READY_WORD: &str = "ready";
+/// Where the modules of a scenario lie, in its scratch directory.
+const SHELF: &str = "modules";
 
 /// Whose programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,35 +37,39 @@ pub struct Peers {
     make: Make,
     tcpcopy: PathBuf,
     intercept: PathBuf,
+    /// Where cargo put the libraries of modules.
+    libraries: PathBuf,
 }
 
 impl Peers {
-    /// Our own: from `TCPCOPY_BIN` and `INTERCEPT_BIN`, else beside this binary.
+    /// Our own: from `TCPCOPY_BIN` and `INTERCEPT_BIN`, and their modules from the directory `TCPCOPY_MODULES`; what is
+    /// not named there lies beside this binary.
     ///
     /// # Errors
-    /// When there is no such file.
+    /// When there is no such program. Modules are looked for by the scenarios that have some.
     pub fn ours() -> Result<Self> {
-        let beside = |name: &str| -> Result<PathBuf> {
-            let exe = env::current_exe().context("the lab's own path is not known")?;
-            let mut directory = exe.parent().context("the lab lies in no directory")?;
-            // A test binary lies in deps/, one below the programs.
-            if directory.ends_with("deps") {
-                directory = directory.parent().unwrap_or(directory);
-            }
-            Ok(directory.join(name))
-        };
+        let exe = env::current_exe().context("the lab's own path is not known")?;
+        let mut directory = exe.parent().context("the lab lies in no directory")?;
+        // A test binary lies in deps/, one below the programs.
+        if directory.ends_with("deps") {
+            directory = directory.parent().unwrap_or(directory);
+        }
         let find = |variable: &str, name: &str| -> Result<PathBuf> {
-            let path = env::var_os(variable).map_or_else(|| beside(name), |path| Ok(PathBuf::from(path)))?;
+            let path = env::var_os(variable).map_or_else(|| directory.join(name), PathBuf::from);
             if !path.is_file() {
                 bail!(
-                    "{name} is not at {}: build it (cargo build --workspace --bins) or set {variable}",
+                    "{name} is not at {}: build it (cargo build --workspace) or set {variable}",
                     path.display()
                 );
             }
             Ok(path)
         };
-        let tcpcopy = find("TCPCOPY_BIN", "tcpcopy")?;
-        Ok(Self { make: Make::Ours, tcpcopy, intercept: find("INTERCEPT_BIN", "intercept")? })
+        Ok(Self {
+            make: Make::Ours,
+            tcpcopy: find("TCPCOPY_BIN", "tcpcopy")?,
+            intercept: find("INTERCEPT_BIN", "intercept")?,
+            libraries: env::var_os("TCPCOPY_MODULES").map_or_else(|| directory.to_owned(), PathBuf::from),
+        })
     }
 
     /// The C tools, when `C_TCPCOPY_BIN` and `C_INTERCEPT_BIN` say where they are.
@@ -76,7 +84,8 @@ impl Peers {
             }
             return Ok(None);
         };
-        let peers = Self { make: Make::C, tcpcopy: tcpcopy.into(), intercept: intercept.into() };
+        let (tcpcopy, intercept) = (tcpcopy.into(), intercept.into());
+        let peers = Self { make: Make::C, tcpcopy, intercept, libraries: PathBuf::new() };
         for path in [&peers.tcpcopy, &peers.intercept] {
             if !path.is_file() {
                 bail!("there is no C tool at {}", path.display());
@@ -100,10 +109,42 @@ impl Peers {
         self.make == Make::Ours
     }
 
+    /// Puts the modules of a scenario where its command lines say they are, in its scratch directory.
+    ///
+    /// # Errors
+    /// When a library is not built, cannot be copied, or the programs have no modules.
+    pub fn furnish(&self, scenario: &Scenario, scratch: &Path) -> Result<()> {
+        let shelf = scratch.join(SHELF);
+        for module in scenario.modules() {
+            if self.make == Make::C {
+                bail!("the C tools load no modules");
+            }
+            fs::create_dir_all(&shelf).with_context(|| format!("cannot make {}", shelf.display()))?;
+            module.put_on(&shelf, &self.libraries)?;
+        }
+        Ok(())
+    }
+
     /// The essential command line of a tcpcopy process, as a person would type it.
     #[must_use]
     pub fn tcpcopy_command(&self, scenario: &Scenario, index: usize) -> String {
-        self.bare_tcpcopy(scenario, index).command_line()
+        self.bare_tcpcopy(scenario, index, Path::new("")).command_line()
+    }
+
+    /// The command that asks a tcpcopy process something; `name` is what its output files are called.
+    #[must_use]
+    pub fn control(&self, name: &str, index: usize, scratch: &Path, words: &[String]) -> Launch {
+        let socket = admin_socket(scratch, index);
+        Launch::new(name, &self.tcpcopy).args(["ctl", "--socket"]).arg(socket).args(words)
+    }
+
+    /// The words of `tcpcopy ctl` for a swap.
+    #[must_use]
+    pub fn swap_words(&self, scenario: &Scenario, swap: &Swap, scratch: &Path) -> Vec<String> {
+        let module = swap.module.argument(&scratch.join(SHELF));
+        let mut words = vec!["swap".to_owned(), scenario.mappings[swap.mapping].name(), module];
+        words.extend(swap.migrate.then(|| "--migrate".to_owned()));
+        words
     }
 
     /// The essential command line of intercept, as a person would type it.
@@ -114,9 +155,9 @@ impl Peers {
 
     /// The command of one of the scenario's tcpcopy processes. Its report, if any, goes to `report`.
     #[must_use]
-    pub fn tcpcopy(&self, scenario: &Scenario, index: usize, logs: &Path, report: &Path) -> Launch {
-        let log = logs.join(format!("tcpcopy-{index}.log"));
-        let launch = self.bare_tcpcopy(scenario, index).arg("-l").arg(&log).logs_to(log);
+    pub fn tcpcopy(&self, scenario: &Scenario, index: usize, scratch: &Path, report: &Path) -> Launch {
+        let log = scratch.join(format!("tcpcopy-{index}.log"));
+        let launch = self.bare_tcpcopy(scenario, index, scratch).arg("-l").arg(&log).logs_to(log);
         match self.make {
             Make::Ours => launch.arg("--report").arg(report),
             // Without -L the C tcpcopy ends when its intercept does.
@@ -131,15 +172,25 @@ impl Peers {
         self.bare_intercept(scenario, generation).arg("-l").arg(&log).logs_to(log)
     }
 
-    fn bare_tcpcopy(&self, scenario: &Scenario, index: usize) -> Launch {
-        let Tcpcopy { mappings, options } = &scenario.tcpcopies[index];
-        let mine = |index: &usize| mappings.is_empty() || mappings.contains(index);
+    fn bare_tcpcopy(&self, scenario: &Scenario, index: usize, scratch: &Path) -> Launch {
+        let tcpcopy = &scenario.tcpcopies[index];
         let all = scenario.mappings.iter().enumerate();
-        let mappings: Vec<String> =
-            all.filter(|(index, _)| mine(index)).map(|(_, mapping)| mapping.argument()).collect();
-        Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy)
+        let mine: Vec<&Mapping> =
+            all.filter(|(index, _)| tcpcopy.serves(*index)).map(|(_, mapping)| mapping).collect();
+        let mappings: Vec<String> = mine.iter().map(|mapping| mapping.argument()).collect();
+        let mut launch = Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy)
             .args(["-x", &mappings.join(","), "-s", &ASSISTANT.to_string()])
-            .args(*options)
+            .args(tcpcopy.options);
+        for (mapping, module) in mine.iter().filter_map(|mapping| Some((mapping, mapping.module?))) {
+            let module = module.argument(&scratch.join(SHELF));
+            // Where there is one mapping only, it need not be named.
+            let argument = if mine.len() == 1 { module } else { format!("{}={module}", mapping.name()) };
+            launch = launch.arg("--module").arg(argument);
+        }
+        if scenario.has_modules() {
+            launch = launch.arg("--admin").arg(admin_socket(scratch, index));
+        }
+        launch
     }
 
     fn bare_intercept(&self, scenario: &Scenario, generation: usize) -> Launch {
@@ -176,4 +227,9 @@ impl Peers {
         }
         tcpcopy.wait_until("reach intercept", READY, || host.sockets(FEED_PORT, SocketState::Established) > 0)
     }
+}
+
+/// Where the tcpcopy process of that index is controlled from.
+fn admin_socket(scratch: &Path, index: usize) -> PathBuf {
+    scratch.join(format!("tcpcopy-{index}.sock"))
 }

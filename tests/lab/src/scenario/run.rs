@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::scenario::accounting::Seen;
+use crate::scenario::control::Answer;
+use crate::scenario::demand::{self, Evidence};
 use crate::scenario::drain::Drain;
 use crate::scenario::outcome::{
     Outcome, complaints_about, complaints_about_ends, summarize_server, summarize_users,
@@ -17,6 +19,7 @@ use crate::scenario::peers::Peers;
 use crate::scenario::stage::Stage;
 use crate::scenario::{Action, Scenario, accounting};
 use crate::traffic::{RequestId, ServerRecord, Tally, UsersProgress, UsersRecord, compare_if};
+use crate::world::hop::Hop;
 use crate::world::host::HostName;
 use crate::world::procfs::Usage;
 use crate::world::{World, private};
@@ -46,6 +49,8 @@ pub enum Moment {
         elapsed: Duration,
         /// What.
         action: Action,
+        /// What was said to it.
+        answers: Vec<Answer>,
     },
     /// The users are done, the replay goes on, for so long already.
     Draining(Duration),
@@ -79,6 +84,8 @@ pub fn run(
     let drain = drain(&mut stage, scenario, tell);
     tell(&Moment::Comparing);
 
+    let views = stage.views()?;
+    let fed = stage.world.host(HostName::Online).received(Hop::Feed);
     let [tcpcopy, intercept] = stage.usage();
     let ends = stage.end_peers()?;
     stage.online.stop()?;
@@ -91,6 +98,16 @@ pub fn run(
         complaints.extend(complaints_about_ends(&ends));
     }
     complaints.extend(accounting::complaints(&reports, account.seen(stage.capturing_since)));
+    complaints.append(&mut stage.complaints);
+    complaints.extend(demand::complaints(
+        scenario.demands,
+        &Evidence {
+            reports: &reports,
+            spoiled: &account.spoiled,
+            fed,
+            overlapping: account.target.iter().map(|record| record.overlapping).sum(),
+        },
+    ));
     let sent_at = account.sent_at();
     let outcome = Outcome {
         scenario: scenario.name.to_owned(),
@@ -103,6 +120,7 @@ pub fn run(
         tcpcopy,
         intercept,
         reports,
+        views,
         wires: stage.world.finish_wires()?,
         complaints,
         bring_up,
@@ -127,8 +145,9 @@ fn play(
     while !stage.users_are_done()? || events.peek().is_some() {
         let elapsed = began.elapsed();
         if let Some(event) = events.next_if(|event| event.at <= elapsed) {
-            stage.act(event.action).with_context(|| format!("the event \"{}\" failed", event.action))?;
-            tell(&Moment::Happened { elapsed: began.elapsed(), action: event.action });
+            let acted = stage.act(event.action);
+            let answers = acted.with_context(|| format!("the event \"{}\" failed", event.action))?;
+            tell(&Moment::Happened { elapsed: began.elapsed(), action: event.action, answers });
         }
         if elapsed >= told + TELL {
             told = elapsed;
@@ -161,6 +180,8 @@ struct Account {
     online: Vec<ServerRecord>,
     target: Vec<ServerRecord>,
     tally: Tally,
+    /// The same of the users that do not count.
+    spoiled: Tally,
 }
 
 impl Account {
@@ -170,9 +191,11 @@ impl Account {
         let target = stage.target.records()?;
         let happened = &stage.happened;
         let tally = compare_if(&users, &target, |request, connection| {
-            scenario.counts(connection.opened_at, request.sent_at, happened)
+            !scenario.is_spoiled(connection)
+                && scenario.counts(connection.opened_at, request.sent_at, happened)
         });
-        Ok(Self { users, online, target, tally })
+        let spoiled = compare_if(&users, &target, |_, connection| scenario.is_spoiled(connection));
+        Ok(Self { users, online, target, tally, spoiled })
     }
 
     fn sent_at(&self) -> HashMap<RequestId, u64> {

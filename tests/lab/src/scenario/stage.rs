@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::scenario::control::{self, Answer};
+use crate::scenario::module::Swap;
 use crate::scenario::outcome::PeerEnd;
 use crate::scenario::peers::Peers;
 use crate::scenario::servers::Servers;
@@ -39,6 +41,10 @@ pub(crate) struct Stage<'s> {
     users: Vec<(Process, PathBuf)>,
     /// When each event so far was over, on the clock of the records.
     pub(crate) happened: Vec<u64>,
+    /// How often tcpcopy was asked something: numbers the output of `ctl`.
+    questions: usize,
+    /// What was not answered as it must be.
+    pub(crate) complaints: Vec<String>,
     /// When the tcpcopy processes were ready, on the same clock.
     pub(crate) capturing_since: u64,
 }
@@ -62,12 +68,15 @@ impl<'s> Stage<'s> {
             tcpcopies: Vec::new(),
             users: Vec::new(),
             happened: Vec::new(),
+            questions: 0,
+            complaints: Vec::new(),
             capturing_since: 0,
         }
     }
 
     /// Starts everything that is not down at first, each before what needs it.
     pub(crate) fn set(&mut self) -> Result<()> {
+        self.peers.furnish(self.scenario, self.world.scratch())?;
         self.online.start(&self.world)?;
         for who in [Who::Target, Who::Intercept, Who::Tcpcopy] {
             if !self.scenario.is_down_at_first(who) {
@@ -115,7 +124,8 @@ impl<'s> Stage<'s> {
     /// Starts the users.
     pub(crate) fn admit_users(&mut self) -> Result<()> {
         let targets: Vec<_> = self.scenario.mappings.iter().map(|mapping| mapping.online).collect();
-        for (number, plan) in self.scenario.users.iter().enumerate() {
+        let plans = self.scenario.users.iter().chain(&self.scenario.spoilers);
+        for (number, plan) in plans.enumerate() {
             for index in 0..self.scenario.processes {
                 let name = format!("users-{number}-{index}");
                 let shard = Shard { index, count: self.scenario.processes };
@@ -163,8 +173,9 @@ impl<'s> Stage<'s> {
         Ok(records)
     }
 
-    /// Makes an event happen.
-    pub(crate) fn act(&mut self, action: Action) -> Result<()> {
+    /// Makes an event happen; returns what was said to it.
+    pub(crate) fn act(&mut self, action: Action) -> Result<Vec<Answer>> {
+        let mut answers = Vec::new();
         match action {
             Action::Start(who) => self.start(who)?,
             Action::Kill(who) => self.kill(who)?,
@@ -172,9 +183,46 @@ impl<'s> Stage<'s> {
             Action::Continue(who) => self.signal(who, Signal::SIGCONT)?,
             Action::Cut(hop) => self.world.set_hop(hop, false)?,
             Action::Open(hop) => self.world.set_hop(hop, true)?,
+            Action::Swap(swap) => answers = self.swap(&swap)?,
         }
         self.happened.push(monotonic_us());
-        Ok(())
+        Ok(answers)
+    }
+
+    /// Has every tcpcopy process that serves the mapping replace its module.
+    fn swap(&mut self, swap: &Swap) -> Result<Vec<Answer>> {
+        let words = self.peers.swap_words(self.scenario, swap, self.world.scratch());
+        let mut answers = Vec::new();
+        for (index, tcpcopy) in self.scenario.tcpcopies.iter().enumerate() {
+            if tcpcopy.serves(swap.mapping) {
+                let answer = self.ask(index, &words)?;
+                self.complaints.extend(control::complaint_about(swap, &answer));
+                answers.push(answer);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Asks one tcpcopy process something.
+    fn ask(&mut self, index: usize, words: &[String]) -> Result<Answer> {
+        self.questions += 1;
+        let name = format!("ctl-{}-{}", self.questions, words[0]);
+        let launch = self.peers.control(&name, index, self.world.scratch(), words);
+        control::ask(self.world.host(HostName::Online), launch, self.world.scratch())
+    }
+
+    /// What a person at the admin sockets sees of modules and what they recorded, process by process; nothing where no
+    /// module is.
+    pub(crate) fn views(&mut self) -> Result<Vec<Answer>> {
+        let mut views = Vec::new();
+        if self.scenario.has_modules() {
+            for index in 0..self.tcpcopies.len() {
+                for view in ["modules", "stats"] {
+                    views.push(self.ask(index, &[view.to_owned()])?);
+                }
+            }
+        }
+        Ok(views)
     }
 
     fn kill(&mut self, who: Who) -> Result<()> {

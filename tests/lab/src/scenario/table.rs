@@ -4,6 +4,7 @@
 
 mod faultless;
 mod losses;
+pub(crate) mod modules;
 mod outages;
 pub(crate) mod plans;
 mod targets;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Scenario> {
         targets::endings(),
         outages::outages(),
         faultless::shapes(),
+        modules::modules(),
         vec![demo()],
     ]
     .into_iter()
@@ -87,7 +89,7 @@ mod tests {
     #[test]
     fn every_plan_can_be_carried_out() {
         for scenario in all() {
-            for plan in &scenario.users {
+            for plan in scenario.users.iter().chain(&scenario.spoilers) {
                 let targets = scenario.mappings.iter().map(|mapping| mapping.online).collect();
                 let plan = UsersPlan { targets, ..plan.clone() };
                 assert!(plan.check().is_ok(), "{}: {:?}", scenario.name, plan.check());

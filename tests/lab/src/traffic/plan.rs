@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::server::{AnswerDelay, AnswerSize, Greeting, ServerPlan};
+pub use self::server::{AnswerDelay, AnswerSize, Greeting, ServerPlan, Wording};
 pub use self::sources::{AddressRange, Ports, Sources};
 use super::request::RequestId;
 

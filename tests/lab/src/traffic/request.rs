@@ -10,7 +10,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 
 use super::outbox::Message;
-use super::plan::UsersPlan;
+use super::plan::{UsersPlan, Wording};
 
 /// Names one request of a run: which user, which of its connections, which request there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,17 +95,27 @@ impl Request {
         mix(mix(mix(self.id.0) ^ sizes) ^ u64::from(self.delay_ms))
     }
 
-    /// Appends the head, as it must arrive.
+    /// Appends the head, as users word it.
     pub(crate) fn write_head(&self, out: &mut Vec<u8>) {
+        self.write_head_worded(&Wording::default(), out);
+    }
+
+    /// Appends the head in that wording.
+    fn write_head_worded(&self, wording: &Wording, out: &mut Vec<u8>) {
         let Self { id, body, want, delay_ms } = self;
         let tag = self.tag();
         let method = if *body == 0 { "GET" } else { "POST" };
+        let host = wording.host.as_deref().unwrap_or("lab");
         let line = write!(
             out,
-            "{method} /r/{id}?want={want}&delay_ms={delay_ms} HTTP/1.1\r\nHost: lab\r\nX-Tag: {tag:016x}\r\n"
+            "{method} /r/{id}?want={want}&delay_ms={delay_ms} HTTP/1.1\r\nHost: {host}\r\nX-Tag: {tag:016x}\r\n"
         );
         let length = if *body == 0 { Ok(()) } else { write!(out, "Content-Length: {body}\r\n") };
         line.and(length).expect("a Vec takes every byte");
+        for field in &wording.added {
+            out.extend_from_slice(field.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
         out.extend_from_slice(b"\r\n");
     }
 
@@ -130,7 +140,7 @@ impl Request {
 pub(crate) enum Head {
     /// The beginning of a head.
     Partial,
-    /// A head of `length` bytes; `exact` when each of them is as it was made.
+    /// A head of `length` bytes; `exact` when each of them is as it must arrive.
     Whole { request: Request, length: usize, exact: bool },
     /// Not the head of a tagged request: where it ends is unknown.
     Malformed(&'static str),
@@ -140,9 +150,9 @@ pub(crate) enum Head {
 const LONGEST_HEAD: usize = 4096;
 
 impl Head {
-    /// Reads the head at the start of `bytes`.
-    pub(crate) fn parse(bytes: &[u8], rebuilt: &mut Vec<u8>) -> Self {
-        let mut fields = [httparse::EMPTY_HEADER; 8];
+    /// Reads the head at the start of `bytes`, which is to have that wording.
+    pub(crate) fn parse(bytes: &[u8], wording: &Wording, rebuilt: &mut Vec<u8>) -> Self {
+        let mut fields = [httparse::EMPTY_HEADER; 16];
         let mut parsed = httparse::Request::new(&mut fields);
         let length = match parsed.parse(bytes) {
             Ok(httparse::Status::Complete(length)) => length,
@@ -157,7 +167,7 @@ impl Head {
             return Self::Malformed("the request line carries no id");
         };
         rebuilt.clear();
-        request.write_head(rebuilt);
+        request.write_head_worded(wording, rebuilt);
         Self::Whole { request, length, exact: bytes.get(..length) == Some(rebuilt.as_slice()) }
     }
 }
@@ -291,6 +301,10 @@ mod tests {
         bytes
     }
 
+    fn parse(bytes: &[u8]) -> Head {
+        Head::parse(bytes, &Wording::default(), &mut Vec::new())
+    }
+
     #[test]
     fn ids_keep_their_parts() {
         let id = RequestId::new(RequestId::USERS - 1, RequestId::CONNECTIONS - 1, RequestId::REQUESTS - 1);
@@ -318,10 +332,26 @@ mod tests {
     fn a_head_rebuilds_itself_from_what_it_says() {
         for body in [0, 4096] {
             let bytes = whole(request(body));
-            let head = Head::parse(&bytes, &mut Vec::new());
+            let head = parse(&bytes);
             let length = bytes.len() - body as usize;
             assert_eq!(head, Head::Whole { request: request(body), length, exact: true });
-            assert_eq!(Head::parse(&bytes[..length - 1], &mut Vec::new()), Head::Partial);
+            assert_eq!(parse(&bytes[..length - 1]), Head::Partial);
+        }
+    }
+
+    #[test]
+    fn a_rewritten_head_is_exact_where_it_is_to_be_rewritten_and_nowhere_else() {
+        let wording = Wording { host: Some("target.test".to_owned()), added: vec!["X-Copied: 1".to_owned()] };
+        let mut rewritten = Vec::new();
+        request(10).write_head_worded(&wording, &mut rewritten);
+        assert!(str::from_utf8(&rewritten).unwrap().ends_with("Content-Length: 10\r\nX-Copied: 1\r\n\r\n"));
+        let mut original = Vec::new();
+        request(10).write_head(&mut original);
+        for (bytes, as_rewritten) in [(rewritten, true), (original, false)] {
+            for (wording, exact) in [(wording.clone(), as_rewritten), (Wording::default(), !as_rewritten)] {
+                let head = Head::parse(&bytes, &wording, &mut Vec::new());
+                assert_eq!(head, Head::Whole { request: request(10), length: bytes.len(), exact });
+            }
         }
     }
 
@@ -332,7 +362,7 @@ mod tests {
             for flip in [0x01, 0x20] {
                 let mut changed = bytes.clone();
                 changed[position] ^= flip;
-                let exact = matches!(Head::parse(&changed, &mut Vec::new()), Head::Whole { exact: true, .. });
+                let exact = matches!(parse(&changed), Head::Whole { exact: true, .. });
                 assert!(!exact, "byte {position} with {flip:#x} flipped");
             }
         }

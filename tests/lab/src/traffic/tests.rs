@@ -87,6 +87,7 @@ fn keepalive_at_a_rate_goes_round_all_users() {
         ..UsersPlan::default()
     };
     let (users, server) = run(ServerPlan::default(), users);
+    assert_eq!(server.overlapping, 0, "who waits for answers asks for one thing at a time");
     assert_perfect(&users, &[server], 500);
     assert_eq!(users.connections.len(), 10);
     assert!(users.connections.iter().all(|connection| connection.requests == 50));
@@ -123,6 +124,7 @@ fn pipelines_and_uploads_arrive_in_every_size() {
             ..UsersPlan::default()
         };
         let (users, server) = run(ServerPlan::default(), users);
+        assert!(server.overlapping > 0, "a pipeline does not wait for answers");
         assert_perfect(&users, &[server], requests);
     }
 }

@@ -10,6 +10,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, setns};
 
+use crate::world::hop::Hop;
 use crate::world::procfs::{self, SocketState};
 
 /// The hosts of every world.
@@ -121,6 +122,12 @@ impl Host {
     #[must_use]
     pub fn segments(&self) -> u64 {
         self.within(procfs::segments).ok().flatten().unwrap_or(0)
+    }
+
+    /// Bytes this host has received over that hop so far; 0 if that cannot be told.
+    #[must_use]
+    pub fn received(&self, hop: Hop) -> u64 {
+        self.within(|| procfs::received(hop.as_str())).ok().flatten().unwrap_or(0)
     }
 
     /// Runs `work` on a thread of its own inside this host; processes it starts belong to the host too.

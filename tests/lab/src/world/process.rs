@@ -124,8 +124,19 @@ impl Process {
     /// # Errors
     /// When the file cannot be read.
     pub fn stdout(&self) -> Result<String> {
-        let bytes =
-            fs::read(&self.output[0]).with_context(|| format!("the output of {} is gone", self.name))?;
+        self.said_to(&self.output[0])
+    }
+
+    /// Its standard error so far.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn stderr(&self) -> Result<String> {
+        self.said_to(&self.output[1])
+    }
+
+    fn said_to(&self, path: &Path) -> Result<String> {
+        let bytes = fs::read(path).with_context(|| format!("the output of {} is gone", self.name))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 

@@ -98,6 +98,18 @@ fn segments_in(snmp: &str) -> Option<u64> {
     counted.map(|(_, value)| value.parse::<u64>().ok()).sum()
 }
 
+/// Bytes that a device of the host the calling thread is in has received so far, headers included.
+#[must_use]
+pub fn received(device: &str) -> Option<u64> {
+    received_in(&fs::read_to_string("/proc/thread-self/net/dev").ok()?, device)
+}
+
+fn received_in(devices: &str, device: &str) -> Option<u64> {
+    let mut rows = devices.lines().filter_map(|line| line.split_once(':'));
+    let (_, counters) = rows.find(|(name, _)| name.trim() == device)?;
+    counters.split_ascii_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +138,13 @@ mod tests {
     fn segments_of_both_directions_add_up() {
         let snmp = "Tcp: RtoMin MaxConn InSegs OutSegs\nTcp: 200 -1 30 12\nUdp: InDatagrams\nUdp: 5\n";
         assert_eq!(segments_in(snmp), Some(42));
+    }
+
+    #[test]
+    fn devices_are_told_apart_by_name() {
+        let devices = "Inter-|   Receive\n face |bytes    packets\n    lo:     12       3\n  feed: 4567 8\n";
+        assert_eq!([received_in(devices, "lo"), received_in(devices, "feed")], [Some(12), Some(4567)]);
+        assert_eq!(received_in(devices, "fee"), None);
     }
 
     #[test]

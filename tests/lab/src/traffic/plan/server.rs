@@ -33,6 +33,8 @@ pub struct ServerPlan {
     pub accept_delay_ms: u64,
     /// How an answer is cut into writes.
     pub writing: Pieces,
+    /// How the heads of requests are worded on arrival: as users word them, unless something on the way rewrites them.
+    pub wording: Wording,
 }
 
 impl Default for ServerPlan {
@@ -49,6 +51,7 @@ impl Default for ServerPlan {
             reading: Reading::default(),
             accept_delay_ms: 0,
             writing: Pieces::default(),
+            wording: Wording::default(),
         }
     }
 }
@@ -70,6 +73,16 @@ impl ServerPlan {
         }
         Ok(())
     }
+}
+
+/// What may differ between the heads of the same request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wording {
+    /// The value of `Host`; `None`: what users say.
+    pub host: Option<String>,
+    /// Fields behind those of users, each as `Name: value`.
+    pub added: Vec<String>,
 }
 
 /// Size of an answer's body.

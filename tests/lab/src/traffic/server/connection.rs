@@ -176,15 +176,16 @@ impl Connection {
     }
 
     fn read(&mut self, key: DefaultKey, end_is_near: bool, desk: &mut Desk) -> Step {
-        let Self { row, socket, inbox, pending, free_at, is_full, is_deaf, unreadable, .. } = self;
+        let Self { row, socket, inbox, pending, outbox, free_at, is_full, is_deaf, unreadable, .. } = self;
         let Desk { plan, now, record, read_buffer, rebuilt, .. } = desk;
         let allowance = allowance(&plan.reading);
         let pulled = pull(socket, read_buffer, allowance, end_is_near, |chunk| {
             let discarded = if *is_deaf {
                 chunk.len()
             } else {
-                inbox.take(chunk, rebuilt, |received| {
+                inbox.take(chunk, &plan.wording, rebuilt, |received| {
                     if let Some(request) = book(record, *row, *now, received) {
+                        record.overlapping += u64::from(!pending.is_empty() || !outbox.is_empty());
                         *free_at = (*free_at).max(*now) + delay_us(plan.delay, &request);
                         let due = Due::decide(plan, record.arrivals.len(), &request);
                         *is_deaf = !matches!(due, Due::Say(_));

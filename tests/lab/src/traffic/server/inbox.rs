@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::super::plan::Wording;
 use super::super::request::{Body, Head, Request, RequestId};
 use super::record::Alteration;
 
@@ -47,10 +48,11 @@ impl Inbox {
     /// Takes a chunk; `sink` gets all that ends in it, and may break off. Returns how many bytes were not looked at
     /// for that reason.
     ///
-    /// `rebuilt` is room for a head, shared by all connections.
+    /// Heads are to have that `wording`; `rebuilt` is room for one, shared by all connections.
     pub(super) fn take(
         &mut self,
         mut chunk: &[u8],
+        wording: &Wording,
         rebuilt: &mut Vec<u8>,
         mut sink: impl FnMut(Received) -> ControlFlow<()>,
     ) -> usize {
@@ -69,7 +71,7 @@ impl Inbox {
             if chunk.is_empty() {
                 return 0;
             }
-            match self.take_head(chunk, rebuilt) {
+            match self.take_head(chunk, wording, rebuilt) {
                 Ok(rest) => chunk = rest,
                 Err(flaw) => {
                     self.head.clear();
@@ -81,7 +83,12 @@ impl Inbox {
         }
     }
 
-    fn take_head<'c>(&mut self, chunk: &'c [u8], rebuilt: &mut Vec<u8>) -> Result<&'c [u8], Flaw> {
+    fn take_head<'c>(
+        &mut self,
+        chunk: &'c [u8],
+        wording: &Wording,
+        rebuilt: &mut Vec<u8>,
+    ) -> Result<&'c [u8], Flaw> {
         let earlier = self.head.len();
         let bytes = if earlier == 0 {
             chunk
@@ -89,7 +96,7 @@ impl Inbox {
             self.head.extend_from_slice(chunk);
             &self.head
         };
-        match Head::parse(bytes, rebuilt) {
+        match Head::parse(bytes, wording, rebuilt) {
             Head::Partial => {
                 if earlier == 0 {
                     self.head.extend_from_slice(chunk);
@@ -153,7 +160,7 @@ mod tests {
     fn receive<'c>(inbox: &mut Inbox, chunks: impl Iterator<Item = &'c [u8]>) -> Vec<Received> {
         let mut received = Vec::new();
         for chunk in chunks {
-            inbox.take(chunk, &mut Vec::new(), |one| {
+            inbox.take(chunk, &Wording::default(), &mut Vec::new(), |one| {
                 received.push(one);
                 ControlFlow::Continue(())
             });
@@ -190,7 +197,8 @@ mod tests {
     fn breaking_off_leaves_the_rest_unread() {
         let bytes = stream();
         let first = Outgoing::new(requests()[0], 0, false).size() as usize;
-        let unread = Inbox::default().take(&bytes, &mut Vec::new(), |_| ControlFlow::Break(()));
+        let (wording, mut rebuilt) = (Wording::default(), Vec::new());
+        let unread = Inbox::default().take(&bytes, &wording, &mut rebuilt, |_| ControlFlow::Break(()));
         assert_eq!(unread, bytes.len() - first);
     }
 

@@ -31,6 +31,8 @@ pub struct ServerRecord {
     pub altered: u64,
     /// Requests whose connection ended in the middle of them, the first [`Alteration::KEPT`].
     pub incomplete: Vec<Incomplete>,
+    /// Requests that came before the answer to the one before them on their connection was written.
+    pub overlapping: u64,
     /// Most connections open at once.
     pub peak_open: u32,
     /// Connections the process could not accept for want of files.
