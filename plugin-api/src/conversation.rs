@@ -43,7 +43,9 @@ pub enum Side {
 /// # Errors
 ///
 /// A [`GiveUp`] ends this session: its reason is counted and told once in the log, and what was not yet said is counted
-/// as lost under the verdict `module_gave_up`. Actions of a call that gives up are not carried out. A panic does the same
+/// as lost under the verdict `module_gave_up`. The user's connection goes on, and the next turn recognised in it begins
+/// another session, as one [joined](crate::SessionInfo::joined) in the middle. Actions of a call that gives up are not
+/// carried out. A panic does the same
 /// under the verdict `module_fault`; other sessions and the process go on, and a module that keeps failing is rolled
 /// back. Nothing can protect the process from a module that aborts, writes through wild pointers or never returns.
 pub trait Conversation: Send {
