@@ -17,7 +17,7 @@ help:
 	@echo 'make demo [SCENARIO=name]  watch real traffic being replayed, in hosts of its own (make scenarios lists them)'
 	@echo 'make test                  format, lints, every test, documentation'
 	@echo 'make fidelity [NAMES=...]  which part of the requests reaches the target, scenario by scenario'
-	@echo 'make bench                 processor time and memory per 1000 requests, at rising rates'
+	@echo 'make bench [NAMES=modules] processor time and memory per 1000 requests, at rising rates and with modules'
 	@echo 'make sim [SEEDS=10000]     the simulated world, many seeds'
 	@echo 'make scenarios             the scenarios that demo and fidelity know'
 	@echo 'make lint | doc | deps     parts of the above'
@@ -32,7 +32,7 @@ fidelity: release
 	@$(LAB) fidelity $(NAMES)
 
 bench: release
-	@$(LAB) bench
+	@$(LAB) bench $(NAMES)
 
 check-lab: release
 	@$(LAB) check

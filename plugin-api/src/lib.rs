@@ -50,7 +50,7 @@
 //!
 //! - [`Module`] and [`Conversation`] are all there is to implement; [`Actions`] all there is to answer.
 //! - The feature `testing` has a kit that plays a conversation against a module in every split.
-//! - `docs/writing-a-module.md` leads from an empty folder to a loaded module; `tcpcopy ctl new-module` makes the folder.
+//! - `docs/writing-a-module.md` leads from an empty folder to a loaded module; `tcpcopy new-module` makes the folder.
 //!
 //! # Versions
 //!

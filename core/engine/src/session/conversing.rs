@@ -91,8 +91,13 @@ impl Session {
                 return;
             }
             let first = segment.seq + u32::from(segment.flags.syn());
+            let is_first = half.online_base.is_none();
             let base = *half.online_base.get_or_insert(first_heard.unwrap_or(first));
             let Ok(start) = u64::try_from(i64::from(first.distance(base))) else { return };
+            if is_first {
+                // What came before was not captured, and will not be.
+                half.online.jump_to(start);
+            }
             let len = u64::from(segment.payload_len);
             half.online_at = captured_at;
             if segment.flags.fin() {

@@ -170,6 +170,20 @@ fn an_online_answer_captured_before_its_question_is_shown_again_with_it() {
 }
 
 #[test]
+fn a_comparison_that_begins_late_begins_with_what_comes_next() {
+    let mut play = Play::served_by(Lines { moves: true, ..Lines::judging() });
+    play.user_says("one\n", 0);
+    play.target_answers("answer\n");
+    play.user_acks(7);
+    play.install(2, Lines { compares: true, ..Lines::judging() }, true);
+    play.user_says("two\n", 0);
+    let answer = play.user.online_says("online\n");
+    play.capture(answer);
+    play.target_answers("target!\n");
+    assert_eq!(labels(play.events()), ["Online misses 7", "line"]);
+}
+
+#[test]
 fn a_hole_in_what_the_online_server_said_is_given_up() {
     let mut play = Play::served_by(Lines { compares: true, ..Lines::judging() });
     play.user_says("one\n", 0);

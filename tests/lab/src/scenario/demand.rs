@@ -29,7 +29,9 @@ pub enum Demand {
     MovedTo(&'static str),
     /// Slow calls of this one are told.
     SlowCalls(&'static str),
-    /// Most exchanges were compared, and no outcome differed.
+    /// Of all exchanges so many in a hundred were compared, at least.
+    Compared(u64),
+    /// Answers were compared, and no outcome differed.
     SameOutcomes,
     /// Answers were compared, and their sizes differed.
     OtherSizes,
@@ -149,12 +151,15 @@ fn complaint(demand: &Demand, reports: &[Report], evidence: &Evidence<'_>) -> Op
             let told = of(file).is_some_and(|generation| generation.slow_calls > 0);
             (!told).then(|| format!("the report tells no slow call of {file}"))
         }
-        Demand::SameOutcomes => {
+        Demand::Compared(percentage) => {
             let exchanges: u64 = rows().map(|row| row.exchanges).sum();
+            (100 * compared < percentage * exchanges)
+                .then(|| format!("only {compared} of {exchanges} exchanges were compared"))
+        }
+        Demand::SameOutcomes => {
             let differing: u64 = rows().map(|row| row.outcome_differs).sum();
-            (exchanges == 0 || 2 * compared < exchanges || differing > 0).then(|| {
-                format!("of {exchanges} exchanges {compared} were compared, {differing} had another outcome")
-            })
+            (compared == 0 || differing > 0)
+                .then(|| format!("{differing} of {compared} compared answers had another outcome"))
         }
         Demand::OtherSizes => {
             let differing: u64 = rows().map(|row| row.size_differs).sum();
@@ -250,6 +255,7 @@ mod tests {
             Demand::AllServed,
             Demand::Served(&["a.so", "b.so"]),
             Demand::RolledBack("b.so"),
+            Demand::Compared(90),
             Demand::SameOutcomes,
             Demand::OtherSizes,
             Demand::NoPayload,
@@ -273,8 +279,8 @@ mod tests {
             (Demand::MovedTo("c.so"), report()),
             (Demand::SlowCalls("a.so"), report()),
             (Demand::SameOutcomes, with("/comparison/0/labels/0/outcome_differs", 1)),
-            (Demand::SameOutcomes, with("/comparison/0/labels/0/compared", 4)),
-            (Demand::SameOutcomes, with("/comparison/0/labels/0/exchanges", 0)),
+            (Demand::SameOutcomes, with("/comparison/0/labels/0/compared", 0)),
+            (Demand::Compared(90), with("/comparison/0/labels/0/compared", 8)),
             (Demand::OtherSizes, with("/comparison/0/labels/0/size_differs", 0)),
             (Demand::NoPayload, with("/feed/response_bytes", 1000)),
             (Demand::NoPayload, with("/modules/generations/0/calls", 100)),

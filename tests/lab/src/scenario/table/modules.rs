@@ -34,7 +34,7 @@ fn extra(name: &'static str, about: &'static str, module: Module, users: UsersPl
 pub(super) fn modules() -> Vec<Scenario> {
     let mut rows = vec![swaps(), mixed_traffic()];
     rows.extend(unlike_targets());
-    rows.extend([rewritten(), generic(), slow(), breaking(), giving_up(), two_modules()]);
+    rows.extend([rewritten(), late_comparison(), generic(), slow(), breaking(), giving_up(), two_modules()]);
     rows
 }
 
@@ -54,7 +54,7 @@ fn swaps() -> Scenario {
         spoilers: vec![marked(28, 7)],
         events: vec![
             swaps(1.0, swap(SECOND)),
-            swaps(2.0, Swap { refusal: Some("http-torn.so"), ..swap(TORN) }),
+            swaps(2.0, Swap { refusal: Some("truncated or damaged"), ..swap(TORN) }),
             swaps(3.0, swap(BREAKING)),
             swaps(5.0, Swap { migrate: true, ..swap(LAST) }),
         ],
@@ -64,6 +64,7 @@ fn swaps() -> Scenario {
             Demand::Faults(3),
             Demand::RolledBack("tagged-3.so"),
             Demand::MovedTo("http-4.so"),
+            Demand::Compared(95),
             Demand::SameOutcomes,
         ],
         quick: true,
@@ -103,7 +104,7 @@ fn mixed_traffic() -> Scenario {
     Scenario {
         users: vec![keepalive(100, 5000, 4), pipelining, uploads],
         target: answering(3000),
-        demands: &[Demand::AllServed, Demand::SameOutcomes, Demand::OtherSizes],
+        demands: &[Demand::AllServed, Demand::Compared(95), Demand::SameOutcomes, Demand::OtherSizes],
         ..extra(
             "http-module",
             "the http module compares: keepalive, pipelines, uploads in pieces, other answers at the target",
@@ -126,7 +127,7 @@ fn unlike_targets() -> Vec<Scenario> {
         Scenario {
             target: slower(200),
             drain: Duration::from_secs(60),
-            demands: &[Demand::SameOutcomes, Demand::OneAtATime],
+            demands: &[Demand::Compared(95), Demand::SameOutcomes, Demand::OneAtATime],
             ..extra(
                 "http-module-slow-target",
                 "the http module waits for a target that is 200 ms slower, turn by turn",
@@ -137,7 +138,7 @@ fn unlike_targets() -> Vec<Scenario> {
         Scenario {
             impairments: both,
             drain: Duration::from_secs(60),
-            demands: &[Demand::SameOutcomes],
+            demands: &[Demand::Compared(95), Demand::SameOutcomes],
             ..extra(
                 "http-module-loss",
                 "the http module, 1 % loss online→target and target→assistant",
@@ -160,13 +161,34 @@ fn rewritten() -> Scenario {
     Scenario {
         users: vec![keepalive(50, 1000, 3), uploads],
         target: tagged(ServerPlan { wording, ..ServerPlan::default() }),
-        demands: &[Demand::SameOutcomes],
+        demands: &[Demand::Compared(95), Demand::SameOutcomes],
         quick: true,
         ..extra(
             "http-module-rewrite",
             "the http module rewrites Host and adds a field, and nothing else",
             REWRITING,
             UsersPlan::default(),
+        )
+    }
+}
+
+fn late_comparison() -> Scenario {
+    const LATER: Module = Module::new(Library::Http, "http-2.so").with("compare = true");
+    let swap = Swap { mapping: 0, module: LATER, migrate: true, refusal: None };
+    Scenario {
+        events: vec![at(0.5, Action::Swap(swap))],
+        // What was said before the swap has been compared with nothing.
+        demands: &[
+            Demand::AllServed,
+            Demand::MovedTo("http-2.so"),
+            Demand::Compared(50),
+            Demand::SameOutcomes,
+        ],
+        ..extra(
+            "comparison-begins",
+            "running sessions move to a module that compares, where none did",
+            HTTP,
+            keepalive(20, 300, 3),
         )
     }
 }
@@ -230,7 +252,7 @@ fn two_modules() -> Scenario {
     ];
     Scenario {
         mappings,
-        demands: &[Demand::Served(&["http.so", "tagged.so"]), Demand::SameOutcomes],
+        demands: &[Demand::Served(&["http.so", "tagged.so"]), Demand::Compared(95), Demand::SameOutcomes],
         ..row(
             "two-modules",
             "two modules in one process, and a mapping without",
