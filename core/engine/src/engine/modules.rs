@@ -10,9 +10,9 @@ use crate::session::ModuleHalf;
 use crate::verdict::Ignored;
 
 impl Engine {
-    /// `module` serves the new sessions of the mapping with index `mapping` (of [`Mappings::as_slice`]) from now on, as
-    /// generation `number`. Running sessions end on the generation they have; with `migrates` they move to this one when
-    /// their conversations can.
+    /// From now on `module` serves the new sessions of the mapping with index `mapping` in
+    /// [`Mappings::as_slice`](crate::Mappings::as_slice), as generation `number`. Running sessions end on the generation
+    /// they have; with `migrates` they move to this one when their conversations can.
     pub fn install(
         &mut self,
         mapping: usize,
