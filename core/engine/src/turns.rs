@@ -62,6 +62,11 @@ impl TurnGate {
         self.received > self.received_before
     }
 
+    /// For what is not held back for ever, whatever the target does.
+    pub(crate) fn patience(&self) -> Opening {
+        Opening::NotBefore(self.spoke_at.max(self.last_payload_at) + PATIENCE)
+    }
+
     /// Whether the target has said as much as the user had heard in all when opening `turn`.
     pub(crate) fn has_caught_up(&self, turn: &TurnMark) -> bool {
         self.received >= self.awaited + turn.heard
@@ -86,7 +91,7 @@ impl TurnGate {
             (true, _) if self.last_push => pace,
             (true, _) | (false, true) if !self.last_push => LONGEST_QUIET.max(pace),
             (_, true) => turn.waited.min(LONGEST_QUIET).max(pace),
-            _ => return Opening::NotBefore(self.spoke_at.max(self.last_payload_at) + PATIENCE),
+            _ => return self.patience(),
         };
         Opening::NotBefore(self.last_payload_at + wait)
     }

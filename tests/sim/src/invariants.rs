@@ -120,8 +120,9 @@ fn verdicts_have_a_cause(scenario: &Scenario, outcome: &Outcome) -> Result<(), V
         Verdict::TargetRefused => !scenario.target.down.is_empty() || scenario.target.resets_every.is_some(),
         Verdict::TargetUnreachable => far,
         Verdict::MemoryBudget => scenario.memory_budget < 1 << 20,
-        // The module of this world never gives up.
-        Verdict::ModuleGaveUp | Verdict::ModuleFault => false,
+        // The module of this world never gives up by itself; a user may vanish in the middle of a header.
+        Verdict::ModuleGaveUp => spoilt || ends_with(Ending::UserVanishes),
+        Verdict::ModuleFault => false,
         Verdict::SourcesExhausted | Verdict::NoSourceAddress | Verdict::Shutdown => false,
     };
     let groundless = Verdict::ALL

@@ -167,9 +167,12 @@ impl Session {
         }
         let pace = self.pace(options);
         let caught_up = self.overlapping && self.gate.has_caught_up(turn);
-        self.judge
-            .opening(turn, caught_up, pace)
-            .unwrap_or_else(|| self.gate.opening(turn, self.overlapping, pace))
+        match self.judge.opening(turn, caught_up, pace) {
+            // A request that was broken off is never answered; its user left all the same.
+            Some(Opening::WhenComplete) if chunk.kind != ChunkKind::Data => self.gate.patience(),
+            Some(opening) => opening,
+            None => self.gate.opening(turn, self.overlapping, pace),
+        }
     }
 
     /// RFC 9293 §3.8.6.2.1 (sender's silly window avoidance): a whole piece, or half the largest window, or
