@@ -77,6 +77,8 @@ pub enum Action<'a> {
     EndPrologue,
     /// See [`Actions::record`].
     Record(&'a Exchange),
+    /// See [`Actions::remark`].
+    Remark(&'a str),
 }
 
 /// What a conversation wants done, in order. Handed to every call empty; reused from call to call, so that an answer
@@ -136,6 +138,8 @@ impl Step {
     pub const END_PROLOGUE: u32 = 14;
     /// [`Actions::record`] of the next exchange beside the steps.
     pub const RECORD: u32 = 15;
+    /// [`Actions::remark`]; `bytes` hold the phrase.
+    pub const REMARK: u32 = 16;
 }
 
 /// Why raw steps are no actions: the module that sent them is broken, or newer than its host.
@@ -267,8 +271,9 @@ impl Actions {
         self.step(Step::SET_TIMER, at.map_or(u64::MAX, |at| at.0), &[]);
     }
 
-    /// In [`Conversation::reconnected`](crate::Conversation::reconnected): the new connection begins with words of the
-    /// module's own. Until [`end_prologue`](Self::end_prologue) only what is [inserted](Self::insert) is said; client
+    /// In [`Conversation::reconnected`](crate::Conversation::reconnected), or in
+    /// [`Conversation::opened`](crate::Conversation::opened) of a session whose connection is yet to be opened: the
+    /// connection begins with words of the module's own. Until [`end_prologue`](Self::end_prologue) only what is [inserted](Self::insert) is said; client
     /// bytes are not given, and may not be dealt with.
     pub fn begin_prologue(&mut self) {
         self.step(Step::BEGIN_PROLOGUE, 0, &[]);
@@ -283,6 +288,13 @@ impl Actions {
     pub fn record(&mut self, exchange: Exchange) {
         self.step(Step::RECORD, 0, &[]);
         self.exchanges.push(exchange);
+    }
+
+    /// Something the operator should know of, and that no byte was left out for: "temporary tables were lost with the
+    /// connection". It is counted by its phrase and told once in the log, so leave out what differs from session to
+    /// session.
+    pub fn remark(&mut self, phrase: &str) {
+        self.step(Step::REMARK, 0, phrase.as_bytes());
     }
 
     // For who carries them out.
@@ -321,7 +333,7 @@ impl Actions {
     ) -> Result<(), InvalidStep> {
         let (mut named, mut records) = (0_u64, 0);
         for step in steps {
-            if !(Step::FORWARD..=Step::RECORD).contains(&step.code) {
+            if !(Step::FORWARD..=Step::REMARK).contains(&step.code) {
                 return Err(InvalidStep);
             }
             named = named.checked_add(step.bytes).ok_or(InvalidStep)?;
@@ -355,9 +367,7 @@ impl Step {
         Some(match self.code {
             Self::FORWARD => Action::Forward(count),
             Self::REPLACE => Action::Replace { count, by: bytes },
-            Self::DISCARD => {
-                Action::Discard { count, reason: str::from_utf8(bytes).unwrap_or("(not a phrase)") }
-            }
+            Self::DISCARD => Action::Discard { count, reason: phrase(bytes) },
             Self::INSERT => Action::Insert(bytes),
             Self::OPEN_TURN => Action::OpenTurn,
             Self::WAIT_FOR_TARGET => Action::WaitForTarget,
@@ -370,9 +380,14 @@ impl Step {
             Self::BEGIN_PROLOGUE => Action::BeginPrologue,
             Self::END_PROLOGUE => Action::EndPrologue,
             Self::RECORD => Action::Record(exchanges.next()?),
+            Self::REMARK => Action::Remark(phrase(bytes)),
             _ => return None,
         })
     }
+}
+
+fn phrase(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or("(not a phrase)")
 }
 
 #[cfg(test)]
@@ -388,6 +403,7 @@ mod tests {
         actions.discard(9, "read only");
         actions.insert(b"more");
         actions.record(Exchange { label: "GET /".into(), ..Exchange::default() });
+        actions.remark("odd");
         let exchange = Exchange { label: "GET /".into(), ..Exchange::default() };
         let listed: Vec<_> = actions.iter().collect();
         assert_eq!(
@@ -399,6 +415,7 @@ mod tests {
                 Action::Discard { count: 9, reason: "read only" },
                 Action::Insert(b"more"),
                 Action::Record(&exchange),
+                Action::Remark("odd"),
             ]
         );
         let mut copy = Actions::default();

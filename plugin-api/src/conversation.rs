@@ -44,13 +44,15 @@ pub enum Side {
 ///
 /// A [`GiveUp`] ends this session: its reason is counted and told once in the log, and what was not yet said is counted
 /// as lost under the verdict `module_gave_up`. The user's connection goes on, and the next turn recognised in it begins
-/// another session, as one [joined](crate::SessionInfo::joined) in the middle. Actions of a call that gives up are not
-/// carried out. A panic does the same
+/// another session, as one [joined](crate::SessionInfo::joined) in the middle, unless it was given up
+/// [for good](GiveUp::for_good). Actions of a call that gives up are not carried out. A panic does the same
 /// under the verdict `module_fault`; other sessions and the process go on, and a module that keeps failing is rolled
 /// back. Nothing can protect the process from a module that aborts, writes through wild pointers or never returns.
 pub trait Conversation: Send {
     /// The session begins, or is [taken over](crate::Module::resume), before any byte is given: the place to say what is
-    /// [wanted](Actions::want_target), or that nothing is ([`Actions::forward_all`]).
+    /// [wanted](Actions::want_target), or that nothing is ([`Actions::forward_all`]). A session that was
+    /// [joined](crate::SessionInfo::joined) in its middle, of a protocol that has to log in first, begins with a
+    /// [prologue](Actions::begin_prologue).
     ///
     /// # Errors
     /// [`GiveUp`]: the session cannot go on.
@@ -151,6 +153,7 @@ pub trait Conversation: Send {
 pub struct GiveUp {
     reason: String,
     is_fault: bool,
+    is_for_good: bool,
 }
 
 impl GiveUp {
@@ -158,13 +161,20 @@ impl GiveUp {
     /// phrase are counted together, so leave out what differs from session to session.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), is_fault: false }
+        Self { reason: reason.into(), is_fault: false, is_for_good: false }
+    }
+
+    /// And nothing of this user's connection can be replayed later either (it is encrypted, its account is refused): no
+    /// other session is begun for it, and what the user goes on to say is counted as lost under the same verdict.
+    #[must_use]
+    pub fn for_good(self) -> Self {
+        Self { is_for_good: true, ..self }
     }
 
     /// For hosts: the module broke, by a panic or by actions that make no sense. Counts towards its being rolled back.
     #[must_use]
     pub fn fault(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), is_fault: true }
+        Self { reason: reason.into(), is_fault: true, is_for_good: false }
     }
 
     /// The phrase.
@@ -177,6 +187,12 @@ impl GiveUp {
     #[must_use]
     pub fn is_fault(&self) -> bool {
         self.is_fault
+    }
+
+    /// Whether the user's whole connection is given up, not only the present session.
+    #[must_use]
+    pub fn is_for_good(&self) -> bool {
+        self.is_for_good
     }
 }
 

@@ -325,7 +325,7 @@ mod tests {
                     "api": "1.0", "file": "/opt/libhttp_mod.so", "configuration": "/etc/http.toml",
                     "sessions_opened": 1_180, "sessions_live": 4, "sessions_moved_in": 0,
                     "turns_captured": 64_000, "turns_lost": 3, "gave_up": 0, "gave_up_reasons": [],
-                    "faults": 0, "fault_reasons": [], "calls": 1_234_567, "mean_call_ns": 850,
+                    "faults": 0, "fault_reasons": [], "remarks": [], "calls": 1_234_567, "mean_call_ns": 850,
                     "longest_call_ns": 3_400_000, "slow_calls": 0,
                 }],
                 "discards": [{"reason": "read only", "times": 30, "bytes": 3_000}],

@@ -35,6 +35,17 @@ pub enum Event {
         /// Its phrase.
         reason: String,
     },
+    /// A module had something to say to the operator.
+    Remark {
+        /// The index of the mapping.
+        mapping: usize,
+        /// The generation that said it.
+        generation: u32,
+        /// The session in which it did.
+        session: SessionId,
+        /// Its phrase.
+        phrase: String,
+    },
     /// A module broke in a session.
     Fault {
         /// The index of the mapping.
@@ -275,9 +286,15 @@ impl Serving {
         self.tell(Event::Exchange { mapping, generation: number, exchange });
     }
 
+    pub(crate) fn remark(&mut self, generation: usize, session: SessionId, phrase: &str) {
+        let GenerationStatistics { mapping, number, .. } = self.generations[generation];
+        self.tell(Event::Remark { mapping, generation: number, session, phrase: phrase.to_owned() });
+    }
+
     /// Failures are always told: there is at most one a session.
     fn tell(&mut self, event: Event) {
-        if self.events.len() >= MOST_EVENTS && matches!(event, Event::Exchange { .. }) {
+        let may_be_many = matches!(event, Event::Exchange { .. } | Event::Remark { .. });
+        if self.events.len() >= MOST_EVENTS && may_be_many {
             self.events_dropped += 1;
             return;
         }

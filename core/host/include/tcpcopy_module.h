@@ -38,6 +38,12 @@
 #define TCPCOPY_GAVE_UP 1
 
 /**
+ * Returned by a callback whose user's whole connection cannot be replayed; what `give_up_for_good` of struct
+ * tcpcopy_actions returns.
+ */
+#define TCPCOPY_GAVE_UP_FOR_GOOD 3
+
+/**
  * Returned by `configure` when the configuration is no good; what `refuse` of struct tcpcopy_configuration returns.
  */
 #define TCPCOPY_REFUSED 2
@@ -371,7 +377,8 @@ struct tcpcopy_actions {
      */
     void (*set_timer)(const struct tcpcopy_actions *actions, uint64_t at);
     /**
-     * In `reconnected`: the new connection begins with words of the module's own. Until `end_prologue` only what is inserted
+     * In `reconnected`, or in `opened` of a session whose connection is yet to be opened: the connection begins with words of
+     * the module's own. Until `end_prologue` only what is inserted
      * is said, and client bytes are not given.
      */
     void (*begin_prologue)(const struct tcpcopy_actions *actions);
@@ -389,6 +396,15 @@ struct tcpcopy_actions {
      * the callback returns then; the call's other actions are not carried out.
      */
     int32_t (*give_up)(const struct tcpcopy_actions *actions, const char *reason);
+    /**
+     * The same, and nothing of this user's connection can be replayed later either: no other session is begun for it.
+     */
+    int32_t (*give_up_for_good)(const struct tcpcopy_actions *actions, const char *reason);
+    /**
+     * Something the operator should know of, and that no byte was left out for: a short phrase closed by a NUL. It is
+     * counted by its phrase and told once in the log, so leave out what differs from session to session.
+     */
+    void (*remark)(const struct tcpcopy_actions *actions, const char *phrase);
 };
 
 /**

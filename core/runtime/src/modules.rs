@@ -44,6 +44,7 @@ struct Generation {
     times: Arc<CallTimes>,
     gave_up: Reasons,
     faults: Reasons,
+    remarks: Reasons,
     /// Slow calls that the log has told of.
     slow_told: u64,
 }
@@ -58,15 +59,15 @@ impl Modules {
     pub(crate) fn install(&mut self, engine: &mut Engine, fresh: Fresh, migrates: bool, now: Instant) {
         let Fresh { mapping, name, api, file, configuration, times, module, wants_online: _ } = fresh;
         engine.install(mapping, name.generation, module, migrates, now);
-        let (gave_up, faults) = (Reasons::default(), Reasons::default());
         self.generations.push(Generation {
             name,
             api,
             file,
             configuration,
             times,
-            gave_up,
-            faults,
+            gave_up: Reasons::default(),
+            faults: Reasons::default(),
+            remarks: Reasons::default(),
             slow_told: 0,
         });
     }
@@ -78,6 +79,9 @@ impl Modules {
                 Event::Exchange { mapping, exchange, .. } => self.comparison.count(mapping, &exchange),
                 Event::GaveUp { generation, session, reason, .. } => {
                     self.gave_up(generation, session, &reason);
+                }
+                Event::Remark { generation, session, phrase, .. } => {
+                    self.remarked(generation, session, &phrase);
                 }
                 Event::Fault { generation, session, reason, .. } => self.broke(generation, session, &reason),
                 Event::RolledBack { mapping, from, to } => self.rolled_back(mapping, from, to),
@@ -150,6 +154,14 @@ impl Modules {
         }
     }
 
+    fn remarked(&mut self, number: u32, session: SessionId, phrase: &str) {
+        let Some(generation) = self.generation(number) else { return };
+        if generation.remarks.count(phrase) {
+            let (name, session) = (&generation.name, session.to_bits());
+            log::warn!("module {name}, first in session {session:x}: {phrase}; further ones are counted");
+        }
+    }
+
     fn broke(&mut self, number: u32, session: SessionId, reason: &str) {
         let Some(generation) = self.generation(number) else { return };
         if generation.faults.count(reason) {
@@ -198,6 +210,7 @@ impl Generation {
             gave_up_reasons: self.gave_up.totals(),
             faults: statistics.faults,
             fault_reasons: self.faults.totals(),
+            remarks: self.remarks.totals(),
             calls: calls.calls,
             mean_call_ns: calls.mean.map(nanos),
             longest_call_ns: nanos(calls.longest),

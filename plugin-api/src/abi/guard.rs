@@ -86,8 +86,7 @@ impl GuardedConversation {
             Ok(Ok(())) => self.reply(),
             Ok(Err(give_up)) => {
                 self.text = give_up.reason().as_bytes().to_vec();
-                let outcome = if give_up.is_fault() { Outcome::FAULT } else { Outcome::GAVE_UP };
-                Reply::bare(outcome, &self.text)
+                Reply::bare(Outcome::of(&give_up), &self.text)
             }
             Err(panic) => {
                 self.disable(panic);

@@ -46,6 +46,19 @@ impl Outcome {
     pub const FAULT: Self = Self(2);
     /// There is no snapshot.
     pub const NOTHING: Self = Self(3);
+    /// The conversation gave the user's whole connection up.
+    pub const GAVE_UP_FOR_GOOD: Self = Self(4);
+}
+
+impl Outcome {
+    /// That of a call that gave up.
+    pub(super) fn of(give_up: &GiveUp) -> Self {
+        match give_up {
+            give_up if give_up.is_fault() => Self::FAULT,
+            give_up if give_up.is_for_good() => Self::GAVE_UP_FOR_GOOD,
+            _ => Self::GAVE_UP,
+        }
+    }
 }
 
 /// The mirror of [`Side`](crate::Side): a number, since an enum could never get another variant.
@@ -150,7 +163,11 @@ impl<'a> Reply<'a> {
                 .map_err(|InvalidStep| GiveUp::fault("the module's actions make no sense"));
         }
         let reason = String::from_utf8_lossy(self.bytes.as_slice());
-        Err(if self.outcome == Outcome::GAVE_UP { GiveUp::new(reason) } else { GiveUp::fault(reason) })
+        Err(match self.outcome {
+            Outcome::GAVE_UP => GiveUp::new(reason),
+            Outcome::GAVE_UP_FOR_GOOD => GiveUp::new(reason).for_good(),
+            _ => GiveUp::fault(reason),
+        })
     }
 
     /// The snapshot that the reply to `snapshot` holds.
@@ -299,6 +316,14 @@ mod tests {
         let reply = Reply::bare(Outcome(99), b"new");
         assert_eq!(reply.carry_to(&mut Actions::default()), Err(GiveUp::fault("new")));
         assert_eq!(reply.into_snapshot(), None);
+    }
+
+    #[test]
+    fn a_give_up_comes_back_as_it_was() {
+        for give_up in [GiveUp::new("why"), GiveUp::new("why").for_good(), GiveUp::fault("why")] {
+            let reply = Reply::bare(Outcome::of(&give_up), give_up.reason().as_bytes());
+            assert_eq!(reply.carry_to(&mut Actions::default()), Err(give_up));
+        }
     }
 
     #[test]

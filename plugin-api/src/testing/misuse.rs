@@ -56,7 +56,7 @@ impl fmt::Display for Misuse {
                  bytes are dealt with by forward(), replace() and discard()"
             ),
             Self::PrologueElsewhere { call } => {
-                write!(f, "begin_prologue() was called in {call}(): a prologue begins in reconnected() only")
+                write!(f, "begin_prologue() was called in {call}(): a prologue begins in reconnected(), or in opened() of a session without a connection")
             }
             Self::NoPrologue => {
                 f.write_str("end_prologue() was called without a prologue: call begin_prologue() in reconnected() first")

@@ -15,6 +15,8 @@ pub struct Outcome {
     pub discarded: BTreeMap<String, u64>,
     /// The exchanges recorded.
     pub exchanges: Vec<Exchange>,
+    /// How often each [remark](crate::Actions::remark) was made.
+    pub remarks: BTreeMap<String, u64>,
     /// Why the conversation gave up, if it did. Nothing of the transcript was played after that.
     pub gave_up: Option<String>,
     /// How many client bytes nobody dealt with.

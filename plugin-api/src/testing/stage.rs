@@ -1,5 +1,6 @@
 //! Plays one session against a module, by the words of [`Conversation`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::misuse::Misuse;
@@ -36,6 +37,7 @@ pub struct Stage<'a> {
     timer: Option<Timestamp>,
     guessing: bool,
     exchanges: Vec<Exchange>,
+    remarks: BTreeMap<String, u64>,
     gave_up: Option<GiveUp>,
     moves: u32,
     calls: u64,
@@ -89,6 +91,7 @@ impl<'a> Stage<'a> {
             timer: None,
             guessing: true,
             exchanges: Vec::new(),
+            remarks: BTreeMap::new(),
             gave_up: None,
             moves: 0,
             calls: 0,
@@ -214,6 +217,7 @@ impl<'a> Stage<'a> {
             connections: self.speech.connections().to_vec(),
             discarded: self.speech.discarded(),
             exchanges: self.exchanges.clone(),
+            remarks: self.remarks.clone(),
             gave_up: self.gave_up.as_ref().map(ToString::to_string),
             left: self.speech.left().len() as u64,
             guessing: self.guessing,
@@ -327,13 +331,19 @@ impl<'a> Stage<'a> {
             Action::WantTarget(depth) => self.want_target(depth),
             Action::WantOnline(wanted) => self.want_online(wanted),
             Action::SetTimer(at) => self.timer = at,
-            Action::BeginPrologue if call == Call::Reconnected => self.speech.begin_prologue(),
+            Action::BeginPrologue if self.is_before_speech(call) => self.speech.begin_prologue(),
             Action::BeginPrologue => return Err(Misuse::PrologueElsewhere { call: call.name() }),
             Action::EndPrologue if self.speech.is_in_prologue() => self.speech.end_prologue(),
             Action::EndPrologue => return Err(Misuse::NoPrologue),
             Action::Record(exchange) => self.exchanges.push(exchange.clone()),
+            Action::Remark(phrase) => *self.remarks.entry(phrase.to_owned()).or_default() += 1,
         }
         Ok(())
+    }
+
+    /// Whether the connection to the target is yet to be opened when a call of this kind comes.
+    fn is_before_speech(&self, call: Call) -> bool {
+        call == Call::Reconnected || (call == Call::Opened && !self.session.connected && self.moves == 0)
     }
 
     fn want_target(&mut self, depth: Depth) {

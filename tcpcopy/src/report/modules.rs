@@ -41,6 +41,7 @@ pub(crate) fn text(generations: &[GenerationTotals]) -> String {
         text.push_str(&format!("  {}: {}{configuration}\n", generation.module.generation, generation.file));
         text.push_str(&reasons("gave up", &generation.gave_up_reasons));
         text.push_str(&reasons("broke", &generation.fault_reasons));
+        text.push_str(&reasons("remarked", &generation.remarks));
     }
     text
 }
@@ -67,8 +68,8 @@ fn cells(generation: &GenerationTotals) -> [String; 13] {
 
 fn reasons(what: &str, reasons: &[ReasonTotals]) -> String {
     let mut grid = Grid::new([("", Align::Left), ("", Align::Right), ("", Align::Left)]);
-    for ReasonTotals { reason, sessions } in reasons.iter().take(MOST_REASONS) {
-        grid.row([format!("  {what}"), count(*sessions), reason.clone()]);
+    for ReasonTotals { reason, times } in reasons.iter().take(MOST_REASONS) {
+        grid.row([format!("  {what}"), count(*times), reason.clone()]);
     }
     match reasons.len().saturating_sub(MOST_REASONS) {
         0 => grid.to_string(),
@@ -124,6 +125,7 @@ pub(crate) fn example(generation: u32, state: &str) -> GenerationTotals {
         gave_up_reasons: Vec::new(),
         faults: 0,
         fault_reasons: Vec::new(),
+        remarks: Vec::new(),
         calls: 1_234_567,
         mean_call_ns: Some(850),
         longest_call_ns: 3_400_000,
@@ -151,7 +153,7 @@ Modules
 
     #[test]
     fn what_went_wrong_is_told_with_its_reasons() {
-        let reason = |reason: &str, sessions| ReasonTotals { reason: reason.to_owned(), sessions };
+        let reason = |reason: &str, times| ReasonTotals { reason: reason.to_owned(), times };
         let failed = GenerationTotals {
             gave_up: 15,
             gave_up_reasons: vec![reason("the target refused the account", 12), reason("no greeting", 3)],

@@ -7,6 +7,7 @@ use super::module_half::{Ahead, Closing, ModuleHalf, taken};
 use super::{Context, Session};
 use crate::backlog::{Chunk, Word};
 use crate::incoming::Incoming;
+use crate::judge::Judge;
 use crate::verdict::Verdict;
 
 /// Bytes of a server that a module may leave.
@@ -196,6 +197,9 @@ impl Session {
     ) {
         let Some(mut half) = self.module.take() else { return };
         step(self, &mut half, cx);
+        if self.unsayable.is_some() {
+            return; // given up for good: there is nothing for a module to do
+        }
         self.place_closing(&mut half);
         if self.verdict.is_some() {
             return;
@@ -367,8 +371,28 @@ impl Session {
         if let Some(generation) = self.generation {
             cx.serving.fail(generation, half.id, reason.reason(), reason.is_fault());
         }
-        let verdict = if reason.is_fault() { Verdict::ModuleFault } else { Verdict::ModuleGaveUp };
-        self.end(verdict, cx);
+        match reason {
+            reason if reason.is_fault() => self.end(Verdict::ModuleFault, cx),
+            reason if reason.is_for_good() && !self.user_has_closed() && half.closing.is_none() => {
+                self.fall_silent(Verdict::ModuleGaveUp, cx);
+            }
+            _ => self.end(Verdict::ModuleGaveUp, cx),
+        }
+    }
+
+    /// The rest of the user's connection is lost to `verdict`: the session leaves the target, and stays to know what
+    /// belongs to it.
+    fn fall_silent(&mut self, verdict: Verdict, cx: &mut Context<'_>) {
+        let (turns, bytes) = self.pending();
+        cx.statistics.lose(verdict, turns, bytes);
+        if let Some(generation) = self.generation.take() {
+            cx.serving.generation_mut(generation).turns_lost += turns;
+            cx.serving.leave(generation);
+        }
+        self.judge = Judge::default();
+        self.backlog.clear();
+        self.next_connection(0, cx);
+        self.give_up_speaking(verdict);
     }
 
     fn carry_out(
@@ -397,6 +421,11 @@ impl Session {
             Action::Record(exchange) => {
                 if let Some(generation) = self.generation {
                     cx.serving.record(generation, exchange.clone());
+                }
+            }
+            Action::Remark(phrase) => {
+                if let Some(generation) = self.generation {
+                    cx.serving.remark(generation, half.id, phrase);
                 }
             }
             said => return self.say(half, said, cx),

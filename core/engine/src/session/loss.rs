@@ -196,7 +196,7 @@ impl Session {
 
     /// A connection not yet asked for, whose sequence numbers lie well beyond the last one's so that neither
     /// the target nor we mistake old segments for new.
-    fn next_connection(&mut self, base: u64, cx: &mut Context<'_>) {
+    pub(super) fn next_connection(&mut self, base: u64, cx: &mut Context<'_>) {
         const BEYOND: u32 = 1 << 26;
         let old = &self.connection;
         let iss = old.seq_after_all() + BEYOND;

@@ -204,6 +204,51 @@ fn a_module_that_gives_up_costs_its_session_alone() {
 }
 
 #[test]
+fn a_connection_given_up_for_good_begins_no_other_session() {
+    let mut play = Play::served_by(Lines::judging());
+    play.user_says("one\n", 0);
+    play.target_answers("answer\n");
+    play.user_says("leave\n", 7);
+    assert!(play.sent().iter().any(|sent| sent.headers.flags.rst()));
+    play.user_says("more\n", 7);
+    play.advance(5_000);
+    play.user_says("and more\n", 7);
+    play.expect_nothing();
+    let statistics = play.statistics();
+    assert_eq!((statistics.sessions_opened, statistics.sessions_ended()), (1, 0));
+    assert_eq!(play.engine.generations()[0].sessions_live, 0);
+    play.user_fin(7);
+    play.expect_end(Verdict::ModuleGaveUp);
+    let lost = play.statistics().ended[Verdict::ModuleGaveUp as usize];
+    assert_eq!((lost.sessions, lost.bytes_lost), (1, 20));
+}
+
+#[test]
+fn a_remark_is_told() {
+    let mut play = Play::served_by(Lines::judging());
+    play.user_says("tell\n", 0);
+    assert_eq!(words(&play.sent()), b"tell\n");
+    assert!(matches!(&play.events()[..], [Event::Remark { phrase, .. }] if phrase == "told"));
+}
+
+#[test]
+fn a_session_joined_in_its_middle_begins_with_its_modules_words() {
+    let mut play = Play::serving(Lines { logs_in: true, is_greeted: true, ..Lines::judging() });
+    play.capture_begins();
+    play.advance(2_000);
+    play.user_says("one\n", 0);
+    play.target_syn_ack();
+    assert!(words(&play.sent()).is_empty());
+    play.target_answers("greeting\n");
+    assert_eq!(words(&play.sent()), b"login\n");
+    play.target_answers("welcome\n");
+    assert_eq!(words(&play.sent()), b"one\n");
+    play.target_answers("answer\n");
+    play.user_says("two\n", 7);
+    assert_eq!(words(&play.sent()), b"two\n");
+}
+
+#[test]
 fn the_users_close_waits_for_the_module() {
     let mut play = Play::served_by(Lines::judging());
     play.user_says("one\n", 0);

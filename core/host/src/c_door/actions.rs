@@ -6,7 +6,8 @@ use std::slice;
 use tcpcopy_plugin_api::{Actions, Answer, Depth, Exchange, GiveUp, Timestamp};
 
 use super::interface::{
-    self, Bytes, TCPCOPY_API_MAJOR, TCPCOPY_API_MINOR, TCPCOPY_GAVE_UP, TCPCOPY_NEVER, TCPCOPY_OK,
+    self, Bytes, TCPCOPY_API_MAJOR, TCPCOPY_API_MINOR, TCPCOPY_GAVE_UP, TCPCOPY_GAVE_UP_FOR_GOOD,
+    TCPCOPY_NEVER, TCPCOPY_OK,
 };
 use super::text;
 use crate::host_api;
@@ -43,6 +44,8 @@ pub(super) const TABLE: interface::Actions = interface::Actions {
     end_prologue: Some(end_prologue),
     record: Some(record),
     give_up: Some(give_up),
+    give_up_for_good: Some(give_up_for_good),
+    remark: Some(remark),
 };
 
 /// What a call writes to: the context of the table.
@@ -69,7 +72,10 @@ pub(super) fn answer(
     match (code, answering.reason) {
         (TCPCOPY_OK, _) => Ok(()),
         (TCPCOPY_GAVE_UP, Some(reason)) => Err(GiveUp::new(reason)),
-        (TCPCOPY_GAVE_UP, None) => Err(GiveUp::fault("the module gave up without a reason")),
+        (TCPCOPY_GAVE_UP_FOR_GOOD, Some(reason)) => Err(GiveUp::new(reason).for_good()),
+        (TCPCOPY_GAVE_UP | TCPCOPY_GAVE_UP_FOR_GOOD, None) => {
+            Err(GiveUp::fault("the module gave up without a reason"))
+        }
         (code, _) => Err(GiveUp::fault(format!("the module returned {code}, which means nothing"))),
     }
 }
@@ -239,6 +245,17 @@ unsafe extern "C" fn give_up(table: *const interface::Actions, reason: *const c_
     // SAFETY: the module hands back what it got for this call, and a string.
     unsafe { answering(table).reason = Some(text(reason).unwrap_or_default()) };
     TCPCOPY_GAVE_UP
+}
+
+unsafe extern "C" fn give_up_for_good(table: *const interface::Actions, reason: *const c_char) -> i32 {
+    // SAFETY: the module hands back what it got for this call, and a string.
+    unsafe { give_up(table, reason) };
+    TCPCOPY_GAVE_UP_FOR_GOOD
+}
+
+unsafe extern "C" fn remark(table: *const interface::Actions, phrase: *const c_char) {
+    // SAFETY: the module hands back what it got for this call, and a string.
+    unsafe { actions(table).remark(&text(phrase).unwrap_or_default()) };
 }
 
 unsafe extern "C" fn log_level() -> u32 {

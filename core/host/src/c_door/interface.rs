@@ -14,6 +14,9 @@ pub const TCPCOPY_API_MINOR: u16 = 0;
 pub const TCPCOPY_OK: i32 = 0;
 /// Returned by a callback whose session cannot go on; what `give_up` of struct tcpcopy_actions returns.
 pub const TCPCOPY_GAVE_UP: i32 = 1;
+/// Returned by a callback whose user's whole connection cannot be replayed; what `give_up_for_good` of struct
+/// tcpcopy_actions returns.
+pub const TCPCOPY_GAVE_UP_FOR_GOOD: i32 = 3;
 /// Returned by `configure` when the configuration is no good; what `refuse` of struct tcpcopy_configuration returns.
 pub const TCPCOPY_REFUSED: i32 = 2;
 
@@ -213,7 +216,8 @@ pub struct Actions {
     /// The callback `timer` is called at this moment (microseconds as `now` gives them; a moment later if need be), instead
     /// of at the moment set before. TCPCOPY_NEVER: not at all.
     pub set_timer: Option<unsafe extern "C" fn(actions: *const Self, at: u64)>,
-    /// In `reconnected`: the new connection begins with words of the module's own. Until `end_prologue` only what is inserted
+    /// In `reconnected`, or in `opened` of a session whose connection is yet to be opened: the connection begins with words of
+    /// the module's own. Until `end_prologue` only what is inserted
     /// is said, and client bytes are not given.
     pub begin_prologue: Option<unsafe extern "C" fn(actions: *const Self)>,
     /// The prologue is over: the session goes on where it was.
@@ -224,6 +228,11 @@ pub struct Actions {
     /// the same phrase are counted together, so leave out what differs from session to session. What it returns is what
     /// the callback returns then; the call's other actions are not carried out.
     pub give_up: Option<unsafe extern "C" fn(actions: *const Self, reason: *const c_char) -> i32>,
+    /// The same, and nothing of this user's connection can be replayed later either: no other session is begun for it.
+    pub give_up_for_good: Option<unsafe extern "C" fn(actions: *const Self, reason: *const c_char) -> i32>,
+    /// Something the operator should know of, and that no byte was left out for: a short phrase closed by a NUL. It is
+    /// counted by its phrase and told once in the log, so leave out what differs from session to session.
+    pub remark: Option<unsafe extern "C" fn(actions: *const Self, phrase: *const c_char)>,
 }
 
 /// A module. The library has one function to give it away, tcpcopy_module_v1. What that returns, and the strings in it, stay valid and unchanged as long as the process lives. A library is never

@@ -20,17 +20,17 @@ impl Reasons {
         let is_known = self.0.iter().any(|known| known.reason == reason);
         let reason = if is_known || self.0.len() < MOST { reason } else { OTHERS };
         if let Some(known) = self.0.iter_mut().find(|known| known.reason == reason) {
-            known.sessions += 1;
+            known.times += 1;
             return false;
         }
-        self.0.push(ReasonTotals { reason: reason.to_owned(), sessions: 1 });
+        self.0.push(ReasonTotals { reason: reason.to_owned(), times: 1 });
         true
     }
 
     /// Frequent ones first.
     pub(super) fn totals(&self) -> Vec<ReasonTotals> {
         let mut totals = self.0.clone();
-        totals.sort_by_key(|reason| std::cmp::Reverse(reason.sessions));
+        totals.sort_by_key(|reason| std::cmp::Reverse(reason.times));
         totals
     }
 }
@@ -46,7 +46,7 @@ mod tests {
         assert!(reasons.count("frequent"));
         assert!(!reasons.count("frequent"));
         let totals = reasons.totals();
-        let told: Vec<_> = totals.iter().map(|known| (known.reason.as_str(), known.sessions)).collect();
+        let told: Vec<_> = totals.iter().map(|known| (known.reason.as_str(), known.times)).collect();
         assert_eq!(told, [("frequent", 2), ("rare", 1)]);
     }
 
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(news, MOST + 1);
         assert_eq!(reasons.totals().len(), MOST + 1);
         assert_eq!(reasons.totals()[0].reason, OTHERS);
-        assert_eq!(reasons.totals()[0].sessions, 900);
+        assert_eq!(reasons.totals()[0].times, 900);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct GenerationTotals {
     pub faults: u64,
     /// How, frequent ones first.
     pub fault_reasons: Vec<ReasonTotals>,
+    /// What else it had to say, frequent ones first.
+    pub remarks: Vec<ReasonTotals>,
     /// Calls of its conversations.
     pub calls: u64,
     /// How long a call takes in the mean; `None` before the first.
@@ -66,13 +68,13 @@ pub struct GenerationTotals {
     pub slow_calls: u64,
 }
 
-/// Sessions that ended for one reason.
+/// What happened for one reason: sessions that ended, or remarks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonTotals {
     /// The module's phrase.
     pub reason: String,
-    /// How many.
-    pub sessions: u64,
+    /// How often.
+    pub times: u64,
 }
 
 /// What modules left out for one reason.

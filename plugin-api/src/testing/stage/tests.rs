@@ -302,7 +302,7 @@ fn misuse_is_told() {
         actions.begin_prologue();
         Ok(())
     };
-    assert_eq!(misuse(Made { opened: prologue, ..made() }), Misuse::PrologueElsewhere { call: "opened" });
+    assert_eq!(misuse(Made { client: prologue, ..made() }), Misuse::PrologueElsewhere { call: "client" });
     let end: Method = |_, actions| {
         actions.end_prologue();
         Ok(())

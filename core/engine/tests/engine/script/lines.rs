@@ -1,7 +1,7 @@
 //! A module for tests: a protocol of lines, each answered by a line.
 //!
 //! What a line does depends on its first word: `drop` is left out, `edit` is said as `EDITED`, `wait` is followed by a pause
-//! within its turn, `quit` gives the session up, `break` breaks the module; `long N` is followed by N bytes that are
+//! within its turn, `quit` gives the session up, `leave` does so for good, `break` breaks the module, `tell` is remarked upon; `long N` is followed by N bytes that are
 //! forwarded unseen. Everything else is forwarded.
 
 use tcpcopy_plugin_api::{
@@ -16,7 +16,7 @@ pub(crate) struct Lines {
     pub(crate) depth: Depth,
     /// Whether it compares with what the online server says.
     pub(crate) compares: bool,
-    /// Whether it says `login` first on each new connection, and waits for a line.
+    /// Whether it says `login` first on each new connection, or one joined in its middle, and waits for a line.
     pub(crate) logs_in: bool,
     /// Whether it does that only once the target has greeted it with a line.
     pub(crate) is_greeted: bool,
@@ -42,8 +42,8 @@ impl Module for Lines {
         Ok(Self::default())
     }
 
-    fn open(&self, _: &SessionInfo) -> Box<dyn Conversation> {
-        Box::new(Line { module: *self, ..Line::default() })
+    fn open(&self, session: &SessionInfo) -> Box<dyn Conversation> {
+        Box::new(Line { module: *self, is_joined: session.joined, ..Line::default() })
     }
 
     fn resume(&self, _: &SessionInfo, snapshot: &[u8]) -> Box<dyn Conversation> {
@@ -56,6 +56,7 @@ impl Module for Lines {
 struct Line {
     module: Lines,
     lines: u8,
+    is_joined: bool,
     is_logging_in: bool,
     /// Before that, for a greeting.
     is_waiting: bool,
@@ -72,6 +73,12 @@ impl Line {
             _ if self.module.is_broken => return Err(GiveUp::fault("it broke")),
             "break" => return Err(GiveUp::fault("it broke")),
             "quit" => return Err(GiveUp::new("it quit")),
+            "leave" => return Err(GiveUp::new("it left").for_good()),
+            "tell" => {
+                actions.open_turn();
+                actions.forward(count);
+                actions.remark("told");
+            }
             "drop" => actions.discard(count, "dropped"),
             "edit" => {
                 actions.open_turn();
@@ -106,7 +113,7 @@ impl Conversation for Line {
         if self.module.is_idle {
             actions.forward_all();
         }
-        Ok(())
+        if self.is_joined { self.reconnected(actions) } else { Ok(()) }
     }
 
     fn client(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
