@@ -69,6 +69,7 @@ mod conversation;
 mod exchange;
 #[cfg(feature = "abi")]
 mod export;
+pub mod ledger;
 mod module;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -7,13 +7,14 @@ mod requests;
 
 use std::sync::Arc;
 
+use tcpcopy_plugin_api::ledger::Ledger;
 use tcpcopy_plugin_api::{Actions, Conversation, Depth, GiveUp, Side};
 
 use crate::chunked::Chunked;
 use crate::configuration::Settings;
-use crate::framing::Malformed;
+use crate::framing::{Malformed, RequestKind};
 use crate::head::HeadSearch;
-use crate::ledger::Ledger;
+
 use crate::response::ResponseReader;
 use crate::seek::Seeker;
 
@@ -37,7 +38,7 @@ pub(crate) struct HttpConversation {
     target_reader: ResponseReader,
     online: OnlinePlace,
     online_reader: ResponseReader,
-    ledger: Ledger,
+    ledger: Ledger<RequestKind>,
     /// The head that is rewritten; kept for its memory.
     rewritten: Vec<u8>,
     client_ended: bool,

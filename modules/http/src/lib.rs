@@ -7,7 +7,7 @@
 //!
 //! `conversation.rs` is what happens in a session, on both sides; `request.rs`, `response.rs`, `framing.rs`, `chunked.rs` and
 //! `head.rs` read the protocol; `seek.rs` finds the place again where it was lost; `filter.rs`, `rewrite.rs`, `label.rs` and
-//! `path.rs` are what is done with a request; `ledger.rs` knows which answer belongs to which request.
+//! `path.rs` are what is done with a request.
 
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,6 @@ mod filter;
 mod framing;
 mod head;
 mod label;
-mod ledger;
 mod path;
 mod request;
 mod response;

@@ -1,9 +1,10 @@
 //! The servers' sides of a session: which response answers which request, and what that means for the user's side.
 
+use tcpcopy_plugin_api::ledger::Awaited;
 use tcpcopy_plugin_api::{Actions, Answer, GiveUp, Timestamp};
 
 use super::{Doubt, HttpConversation, OnlinePlace, Reading, TargetPlace};
-use crate::ledger::Awaited;
+
 use crate::response::{Heard, Response};
 use crate::seek::{Seeker, Sought, status_line};
 
@@ -44,7 +45,7 @@ impl HttpConversation {
 
     /// Reads a part of a response; returns how many bytes it has.
     fn follow_target(&mut self, input: &[u8], actions: &mut Actions) -> Result<u64, GiveUp> {
-        let kind = self.ledger.awaited_by_target().map(|(_, entry)| entry.kind).unwrap_or_default();
+        let kind = self.ledger.awaited_by_target().map(|(_, entry)| entry.request).unwrap_or_default();
         let (dealt, heard) = self.target_reader.read(input, kind);
         if dealt > 0 {
             actions.take(dealt);
@@ -150,7 +151,7 @@ impl HttpConversation {
     }
 
     fn follow_online(&mut self, input: &[u8], actions: &mut Actions) -> u64 {
-        let Some(kind) = self.ledger.awaited_by_online().map(|entry| entry.kind) else {
+        let Some(kind) = self.ledger.awaited_by_online().map(|entry| entry.request) else {
             if input.len() > MAX_EARLY {
                 self.lose_online(actions);
             }

@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 
+use tcpcopy_plugin_api::ledger::{Awaited, Entry};
 use tcpcopy_plugin_api::{Actions, GiveUp};
 
 use super::{Doubt, HttpConversation, NO_REQUEST, OnlinePlace, Reading, TargetPlace};
@@ -9,7 +10,7 @@ use crate::chunked::{Chunked, Piece};
 use crate::framing::{Body, Malformed, RequestKind};
 use crate::head::{HeadSearch, LineEnds, MAX_FIELDS, MAX_HEAD};
 use crate::label;
-use crate::ledger::{Awaited, Entry};
+
 use crate::request::{NOT_HTTP, Request, may_begin_request};
 use crate::seek::{Seeker, Sought, request_line};
 
@@ -164,16 +165,13 @@ impl HttpConversation {
         let awaits_online = self.online != OnlinePlace::Unwanted;
         let when = |awaits: bool| if awaits { Awaited::Pending } else { Awaited::Never };
         let has_turn = said && follows;
-        self.ledger.begin(Entry {
-            label: if has_turn { label::of(request, &self.settings.labels) } else { String::new() },
-            kind: request.kind(),
-            said,
-            has_turn,
-            heard_at: None,
-            target: when(awaits_target),
-            online: when(awaits_online),
-            is_recorded: false,
-        });
+        let mut entry = Entry::of(request.kind());
+        if has_turn {
+            entry.label = label::of(request, &self.settings.labels);
+        }
+        (entry.said, entry.has_turn) = (said, has_turn);
+        (entry.target, entry.online) = (when(awaits_target), when(awaits_online));
+        self.ledger.begin(entry);
         if self.ledger.len() > MAX_UNSETTLED {
             self.lose_online(actions);
         }

@@ -1,19 +1,18 @@
-//! The requests of a session that are not settled, in order: which is answered next by each side, and what is known of
-//! each so far.
+//! Which answer belongs to which request: for modules that compare.
 
 use std::collections::VecDeque;
 
-use tcpcopy_plugin_api::{Actions, Answer, Exchange, Timestamp};
+use crate::{Actions, Answer, Exchange, Timestamp};
 
-use crate::framing::RequestKind;
-
-/// The requests of a session, from the oldest that an answer is still expected to.
+/// The requests of a session that are not settled, in order: which of them each server answers next, and what is known of
+/// each so far. `R` is what the module has to remember of a request.
 ///
-/// The online server answers all of them, the target those that were said. A new connection withdraws requests, which
-/// are then given and [begun](Self::begin) again; what the online server said to them meanwhile stays.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    entries: VecDeque<Entry>,
+/// The online server answers all of them, the target those that were said. A new connection
+/// [withdraws](Self::withdraw) requests, which are then given and [begun](Self::begin) again; what the online server said to
+/// them meanwhile stays. An exchange is [recorded](Actions::record) when both answers are known, or never will be.
+#[derive(Debug)]
+pub struct Ledger<R> {
+    entries: VecDeque<Entry<R>>,
     /// The number of the oldest entry; the first request of a session has 0.
     first: u64,
     /// The number of the next request that is begun.
@@ -24,28 +23,32 @@ pub(crate) struct Ledger {
 }
 
 /// A request.
-#[derive(Debug)]
-pub(crate) struct Entry {
+#[derive(Clone, Debug)]
+pub struct Entry<R> {
     /// The row of the report it belongs to.
-    pub(crate) label: String,
-    pub(crate) kind: RequestKind,
-    /// Whether it was said to the target.
-    pub(crate) said: bool,
-    /// Whether it opened a turn. If not, the place in the target's stream was lost and its answer is not reported.
-    pub(crate) has_turn: bool,
-    /// When its last byte was captured.
-    pub(crate) heard_at: Option<Timestamp>,
-    pub(crate) target: Awaited,
-    pub(crate) online: Awaited,
-    /// Whether it is in the report already.
-    pub(crate) is_recorded: bool,
+    pub label: String,
+    /// What the module remembers of it.
+    pub request: R,
+    /// Whether it was said to the target. If not, it is not reported.
+    pub said: bool,
+    /// Whether its answer completes a turn. If not, the place in the target's stream was lost and it is not reported.
+    pub has_turn: bool,
+    /// When its last byte was captured; `None` while it has not been.
+    pub heard_at: Option<Timestamp>,
+    /// The target's answer.
+    pub target: Awaited,
+    /// The online server's.
+    pub online: Awaited,
+    is_recorded: bool,
 }
 
 /// An answer that is waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Awaited {
+pub enum Awaited {
+    /// It has not come.
     #[default]
     Pending,
+    /// It has.
     Known(Answer),
     /// It will not be known.
     Never,
@@ -60,9 +63,15 @@ impl Awaited {
     }
 }
 
-impl Ledger {
+impl<R> Default for Ledger<R> {
+    fn default() -> Self {
+        Self { entries: VecDeque::new(), first: 0, next: 0, target: 0, online: 0 }
+    }
+}
+
+impl<R> Ledger<R> {
     /// A request begins. One that was withdrawn keeps what the online server answered to it.
-    pub(crate) fn begin(&mut self, mut entry: Entry) {
+    pub fn begin(&mut self, mut entry: Entry<R>) {
         let index = (self.next - self.first) as usize;
         match self.entries.get_mut(index) {
             Some(withdrawn) => {
@@ -75,27 +84,37 @@ impl Ledger {
         self.next += 1;
     }
 
+    /// What is remembered of the request that is begun next, if it was begun before and [withdrawn](Self::withdraw).
+    #[must_use]
+    pub fn withdrawn(&self) -> Option<&R> {
+        self.entries.get((self.next - self.first) as usize).map(|entry| &entry.request)
+    }
+
     /// The number of the request that began last is one below this.
-    pub(crate) fn next(&self) -> u64 {
+    #[must_use]
+    pub fn next(&self) -> u64 {
         self.next
     }
 
     /// The request that began last, unless it is settled.
-    pub(crate) fn newest(&mut self) -> Option<&mut Entry> {
+    pub fn newest(&mut self) -> Option<&mut Entry<R>> {
         self.entry(self.next.checked_sub(1)?)
     }
 
     /// How many requests are not settled.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether all requests are settled.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// The request that the target answers next, and its number.
-    pub(crate) fn awaited_by_target(&mut self) -> Option<(u64, &mut Entry)> {
+    pub fn awaited_by_target(&mut self) -> Option<(u64, &mut Entry<R>)> {
         let begun = (self.next - self.first) as usize;
         let from = self.target.max(self.first);
         let skipped = (from - self.first) as usize;
@@ -107,7 +126,7 @@ impl Ledger {
     }
 
     /// The request that the online server answers next.
-    pub(crate) fn awaited_by_online(&mut self) -> Option<&mut Entry> {
+    pub fn awaited_by_online(&mut self) -> Option<&mut Entry<R>> {
         let from = self.online.max(self.first);
         let skipped = (from - self.first) as usize;
         let awaited = self.entries.iter().skip(skipped);
@@ -117,13 +136,14 @@ impl Ledger {
     }
 
     /// How many requests the target still owes an answer.
-    pub(crate) fn owed_by_target(&self) -> usize {
+    #[must_use]
+    pub fn owed_by_target(&self) -> usize {
         let begun = (self.next - self.first) as usize;
         self.entries.iter().take(begun).filter(|entry| entry.target == Awaited::Pending).count()
     }
 
     /// The target's answers to all that were begun will not be known.
-    pub(crate) fn forget_target(&mut self) {
+    pub fn forget_target(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.target == Awaited::Pending) {
             entry.target = Awaited::Never;
             entry.has_turn = false;
@@ -131,7 +151,7 @@ impl Ledger {
     }
 
     /// The online server's answers to all that were begun will not be known.
-    pub(crate) fn forget_online(&mut self) {
+    pub fn forget_online(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.online == Awaited::Pending) {
             entry.online = Awaited::Never;
         }
@@ -139,16 +159,16 @@ impl Ledger {
 
     /// A new connection to the target: requests are begun anew from the oldest whose turn is open. Returns whether
     /// there is one.
-    pub(crate) fn withdraw(&mut self) -> bool {
+    pub fn withdraw(&mut self) -> bool {
         let begun = (self.next - self.first) as usize;
-        let is_open = |entry: &Entry| entry.has_turn && entry.target == Awaited::Pending;
+        let is_open = |entry: &Entry<R>| entry.has_turn && entry.target == Awaited::Pending;
         let Some(index) = self.entries.iter().take(begun).position(is_open) else { return false };
         self.next = self.first + index as u64;
         true
     }
 
     /// Records what is known of both sides, as far as the oldest request is settled.
-    pub(crate) fn settle(&mut self, actions: &mut Actions) {
+    pub fn settle(&mut self, actions: &mut Actions) {
         while self.first < self.next
             && let Some(oldest) = self.entries.front()
             && oldest.target != Awaited::Pending
@@ -162,20 +182,35 @@ impl Ledger {
 
     /// Nobody will answer any more: what was not answered by now is recorded as it is. If there is another connection
     /// after all, it is not recorded again.
-    pub(crate) fn close(&mut self, actions: &mut Actions) {
+    pub fn close(&mut self, actions: &mut Actions) {
         let begun = (self.next - self.first) as usize;
         for entry in self.entries.iter_mut().take(begun).filter(|entry| entry.heard_at.is_some()) {
             entry.record(actions);
         }
     }
 
-    fn entry(&mut self, number: u64) -> Option<&mut Entry> {
+    fn entry(&mut self, number: u64) -> Option<&mut Entry<R>> {
         let index = number.checked_sub(self.first)?;
         self.entries.get_mut(usize::try_from(index).ok()?)
     }
 }
 
-impl Entry {
+impl<R> Entry<R> {
+    /// A request that nothing is known of but what the module remembers.
+    #[must_use]
+    pub fn of(request: R) -> Self {
+        Self {
+            label: String::new(),
+            request,
+            said: false,
+            has_turn: false,
+            heard_at: None,
+            target: Awaited::Pending,
+            online: Awaited::Pending,
+            is_recorded: false,
+        }
+    }
+
     fn record(&mut self, actions: &mut Actions) {
         if self.said && self.has_turn && !std::mem::replace(&mut self.is_recorded, true) {
             let label = std::mem::take(&mut self.label);
@@ -188,16 +223,14 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn entry(label: &str, said: bool) -> Entry {
+    fn entry(label: &str, said: bool) -> Entry<()> {
         Entry {
             label: label.into(),
-            kind: RequestKind::Plain,
             said,
             has_turn: said,
             heard_at: Some(Timestamp(1)),
             target: if said { Awaited::Pending } else { Awaited::Never },
-            online: Awaited::Pending,
-            is_recorded: false,
+            ..Entry::of(())
         }
     }
 
@@ -244,6 +277,7 @@ mod tests {
         ledger.settle(&mut actions);
         assert!(ledger.withdraw());
         assert!(ledger.awaited_by_target().is_none(), "nothing was said on the new connection");
+        assert_eq!(ledger.withdrawn(), Some(&()));
         ledger.settle(&mut actions);
         ledger.begin(entry("b", true));
         ledger.awaited_by_target().unwrap().1.target = answer(2);
