@@ -1,0 +1,248 @@
+//! The servers' sides of a session: which answer belongs to which command, and what it means.
+
+use tcpcopy_plugin_api::ledger::Awaited;
+use tcpcopy_plugin_api::{Actions, GiveUp};
+
+use super::{File, MysqlConversation, OnlinePlace, TargetPlace};
+use crate::command::Form;
+use crate::compression::Compression;
+use crate::greeting::Greeting;
+use crate::login::Login;
+use crate::packet::{Header, Packet};
+use crate::requests::{Meaning, answer};
+use crate::response::{Dialect, Heard, Reply, ResponseReader};
+
+/// So many bytes of the online server are kept for a command that was not captured yet.
+const MOST_EARLY: usize = 256 << 10;
+/// Errors by which a server ends the connection instead of answering: server gone, connection killed, idle too long.
+const LEAVE_TAKINGS: [u16; 4] = [1053, 1927, 3032, 4031];
+
+impl MysqlConversation {
+    pub(super) fn read_target(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
+        let mut rest = input;
+        while !rest.is_empty() {
+            let dealt = match self.target {
+                TargetPlace::Greeting | TargetPlace::Entering(_) => self.read_entry(rest, actions)? as u64,
+                TargetPlace::Ready => self.read_answer(rest, actions)?,
+                TargetPlace::Restoring => self.read_restoration(rest, actions)?,
+            };
+            if dealt == 0 {
+                break;
+            }
+            rest = rest.get(usize::try_from(dealt).unwrap_or(usize::MAX)..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Reads a part of an answer of the target; returns how many bytes are dealt with.
+    fn read_answer(&mut self, input: &[u8], actions: &mut Actions) -> Result<u64, GiveUp> {
+        let Some((_, entry)) = self.ledger.awaited_by_target() else {
+            actions.take(input.len() as u64); // a leave-taking, perhaps
+            return Ok(input.len() as u64);
+        };
+        let (dealt, heard) = self.target_reader.read(input, entry.request.form);
+        actions.take(dealt);
+        match heard {
+            Heard::Part => {}
+            // The connection's end will follow, and what has no answer is said again.
+            Heard::Reply(reply) if LEAVE_TAKINGS.contains(&reply.error) => {}
+            Heard::Reply(reply) => self.handle_target_reply(&reply, actions),
+            Heard::File => {
+                let sequence = Header::read(input).map_or(0, |header| header.sequence);
+                self.file = File::Wanted(sequence.wrapping_add(1));
+            }
+            Heard::Nonsense => return Err(GiveUp::new("what the target answers makes no sense")),
+        }
+        Ok(dealt)
+    }
+
+    /// The target's answer to the oldest command is complete.
+    pub(super) fn handle_target_reply(&mut self, reply: &Reply, actions: &mut Actions) {
+        let latency = actions.turn_said_at().map_or(0, |said| actions.at().micros_since(said));
+        let Some((_, entry)) = self.ledger.awaited_by_target() else { return };
+        entry.target = Awaited::Known(answer(reply, latency));
+        let meaning = entry.request.meaning.clone();
+        if entry.request.ends_turn {
+            actions.complete_turn();
+        }
+        self.apply(meaning, reply);
+        self.ledger.settle(actions);
+        if self.ledger.owed_by_target() == 0 && !self.is_turn_begun {
+            self.session.statements.settle();
+        }
+    }
+
+    fn apply(&mut self, meaning: Meaning, reply: &Reply) {
+        if let Some(status) = reply.status {
+            self.session.observe(status);
+        }
+        if let Meaning::Prepared(ordinal) = meaning {
+            return self.session.statements.learn_target(ordinal, reply.prepared);
+        }
+        if reply.error != 0 {
+            return;
+        }
+        match meaning {
+            Meaning::Login(login) => self.session.begin(*login),
+            Meaning::Database(name) => self.session.database = Some(name),
+            Meaning::Effects(effects) => effects.into_iter().for_each(|effect| self.session.apply(effect)),
+            Meaning::Reset => self.session.forget(),
+            Meaning::Option(option) => self.session.option = Some(option),
+            Meaning::Nothing | Meaning::Prepared(_) => {}
+        }
+    }
+
+    pub(super) fn read_online(&mut self, input: &[u8], actions: &mut Actions) {
+        let mut rest = input;
+        while !rest.is_empty() {
+            let dealt = match self.online {
+                OnlinePlace::Unwanted | OnlinePlace::Lost => {
+                    actions.take(rest.len() as u64);
+                    return;
+                }
+                OnlinePlace::Greeting => self.read_online_greeting(rest, actions),
+                OnlinePlace::Regaining => match Header::read(rest) {
+                    None => return,
+                    Some(Header { sequence: 1, .. }) => {
+                        self.online = OnlinePlace::Following;
+                        continue;
+                    }
+                    Some(_) => {
+                        self.lose_online(actions);
+                        continue;
+                    }
+                },
+                OnlinePlace::Following => self.follow_online(rest, actions),
+            };
+            let Some(dealt) = dealt else { return };
+            rest = rest.get(usize::try_from(dealt).unwrap_or(usize::MAX)..).unwrap_or_default();
+        }
+    }
+
+    /// How many bytes are dealt with; `None`: nothing more can be done now. The same below.
+    fn read_online_greeting(&mut self, input: &[u8], actions: &mut Actions) -> Option<u64> {
+        let Some(Packet { header, payload }) = Packet::read(input) else {
+            return self.wait_for_online(input, actions);
+        };
+        match Greeting::read(payload) {
+            Ok(greeting) => {
+                self.online_stream.greeting = Some(greeting);
+                self.online = OnlinePlace::Following;
+                actions.take(header.total() as u64);
+                Some(header.total() as u64)
+            }
+            Err(_) => {
+                self.lose_online(actions);
+                Some(0)
+            }
+        }
+    }
+
+    fn wait_for_online(&mut self, input: &[u8], actions: &mut Actions) -> Option<u64> {
+        if input.len() <= MOST_EARLY {
+            return None;
+        }
+        self.lose_online(actions);
+        Some(0)
+    }
+
+    /// Reads a part of an answer of the online server.
+    fn follow_online(&mut self, input: &[u8], actions: &mut Actions) -> Option<u64> {
+        let Some(form) = self.ledger.awaited_by_online().map(|entry| entry.request.form) else {
+            return self.wait_for_online(input, actions);
+        };
+        let (dealt, heard) = match self.online_stream.compression {
+            Some(compression) => {
+                match self.online_stream.read(compression, input, form, &mut self.online_reader) {
+                    Some(read) => read,
+                    None => (0, Heard::Nonsense),
+                }
+            }
+            None => self.online_reader.read(input, form),
+        };
+        actions.take(dealt);
+        match heard {
+            Heard::Part if dealt == 0 => return None,
+            Heard::Part | Heard::File => {}
+            Heard::Reply(reply) => self.handle_online_reply(&reply, actions),
+            Heard::Nonsense => self.lose_online(actions),
+        }
+        Some(dealt)
+    }
+
+    fn handle_online_reply(&mut self, reply: &Reply, actions: &mut Actions) {
+        let Some(entry) = self.ledger.awaited_by_online() else { return };
+        let latency = entry.heard_at.map_or(0, |heard| actions.at().micros_since(heard));
+        entry.online = Awaited::Known(answer(reply, latency));
+        let (form, meaning) = (entry.request.form, entry.request.meaning.clone());
+        if let Meaning::Prepared(ordinal) = meaning {
+            self.session.statements.learn_online(ordinal, reply.prepared.map(|prepared| prepared.id));
+        }
+        if form == Form::Login
+            && let Some(login) = &self.said_login
+        {
+            self.online_reader = ResponseReader::new(self.online_stream.agree(login));
+        }
+        self.ledger.settle(actions);
+    }
+}
+
+/// The online server's stream beneath its answers: what it agreed upon, and what of it was compressed.
+#[derive(Debug, Default)]
+pub(super) struct OnlineStream {
+    greeting: Option<Greeting>,
+    compression: Option<Compression>,
+    /// What came out of frames and was not read.
+    plain: Vec<u8>,
+    /// Bytes of frames to come that were passed over.
+    passed: u64,
+}
+
+impl OnlineStream {
+    pub(super) fn is_compressed(&self) -> bool {
+        self.compression.is_some()
+    }
+
+    /// The place is lost.
+    pub(super) fn clear(&mut self) {
+        self.plain.clear();
+        self.passed = 0;
+    }
+
+    /// The login is over: what server and user agreed upon holds.
+    fn agree(&mut self, login: &Login) -> Dialect {
+        let common = login.capabilities()
+            & self.greeting.as_ref().map_or(login.capabilities(), Greeting::capabilities);
+        self.compression = Compression::agreed(common);
+        Dialect::agreed(common)
+    }
+
+    /// Reads a packet out of frames: how many bytes of `input` are dealt with, and what was heard. `None`: they are no
+    /// frames.
+    fn read(
+        &mut self,
+        compression: Compression,
+        input: &[u8],
+        form: Form,
+        reader: &mut ResponseReader,
+    ) -> Option<(u64, Heard)> {
+        let mut dealt = 0;
+        loop {
+            let skipped = self.passed.min(self.plain.len() as u64);
+            self.plain.drain(..skipped as usize);
+            self.passed -= skipped;
+            let (count, heard) = reader.read(&self.plain, form);
+            self.passed += count;
+            if heard != Heard::Part {
+                return Some((dealt as u64, heard));
+            }
+            if count > 0 {
+                continue;
+            }
+            match compression.undo(input.get(dealt..)?, &mut self.plain).ok()? {
+                Some(length) => dealt += length,
+                None => return Some((dealt as u64, Heard::Part)),
+            }
+        }
+    }
+}
