@@ -79,7 +79,7 @@ pub trait Conversation: Send {
     /// Bytes the online server answered, while they are wanted. By default they are taken unseen.
     ///
     /// They come as captured: an answer may come before the client bytes it answers when the capture was late with those.
-    /// Leave it then; it is given again once client bytes have come.
+    /// Leave it then; it is given again once client bytes were dealt with.
     ///
     /// # Errors
     /// [`GiveUp`]: the session cannot go on.

@@ -114,8 +114,7 @@ impl<'a> Stage<'a> {
             _ if self.gave_up.is_some() => Ok(()),
             Side::Client => {
                 self.speech.arrive(bytes, self.now);
-                self.offer_client()?;
-                self.offer_online()
+                self.offer_client()
             }
             Side::Target if self.depth == Depth::NOTHING => self.pass_unwanted(side, bytes),
             Side::Target => {
@@ -259,17 +258,24 @@ impl<'a> Stage<'a> {
         self.offer_client()
     }
 
-    /// Client bytes that were left are given again whenever anything has come.
+    /// Client bytes that were left are given again whenever anything has come; an answer of the online server that was
+    /// left, once client bytes were dealt with.
     fn offer_client(&mut self) -> Result<(), Misuse> {
-        if !self.speech.is_ready() || self.speech.left().is_empty() {
-            return Ok(());
+        loop {
+            let left = self.speech.left().len();
+            if !self.speech.is_ready() || left == 0 {
+                return Ok(());
+            }
+            self.call(Call::Client)?;
+            let early = self.online.left().len();
+            if self.speech.left().len() == left || early == 0 {
+                return Ok(());
+            }
+            self.call(Call::Online)?;
+            if self.online.left().len() == early {
+                return Ok(());
+            }
         }
-        self.call(Call::Client)
-    }
-
-    /// An answer of the online server that was left is given again once client bytes have come.
-    fn offer_online(&mut self) -> Result<(), Misuse> {
-        if self.online.left().is_empty() { Ok(()) } else { self.call(Call::Online) }
     }
 
     fn call(&mut self, call: Call) -> Result<(), Misuse> {

@@ -30,7 +30,7 @@ impl Session {
     pub(super) fn submit(&mut self, bytes: &[u8], word: Word, cx: &mut Context<'_>) {
         self.with_module(cx, |session, half, cx| {
             session.tell_of_reconnect(half, cx);
-            if session.verdict.is_some() {
+            if session.is_over() {
                 return;
             }
             let passed = session.pass_ahead(half, bytes, word, cx);
@@ -41,7 +41,6 @@ impl Session {
             let turn = word.turn.filter(|_| passed == 0);
             session.backlog.write(rest, word.captured_at, word.push, turn);
             session.show_draft(half, cx);
-            session.offer_online_again(half, cx);
         });
     }
 
@@ -105,7 +104,7 @@ impl Session {
                 half.online.end_at(start + len);
             }
             session.hear(half, Side::Online, start, len, segment.payload, captured_at, cx);
-            if session.verdict.is_none() && half.online.take_end() {
+            if !session.is_over() && half.online.take_end() {
                 session.tell_end(half, Side::Online, cx);
             }
         });
@@ -121,7 +120,7 @@ impl Session {
                     half.ask(cx.now, said_at, cx, |conversation, actions| conversation.timer(actions));
                 session.obey_and_go_on(half, answer, cx);
             }
-            if session.verdict.is_none() && half.online_gap_at().is_some_and(|at| at <= cx.now) {
+            if !session.is_over() && half.online_gap_at().is_some_and(|at| at <= cx.now) {
                 let missing = half.online.skip_hole();
                 session.show(half, Side::Online, &[], missing, cx.now, cx);
                 session.show_ready(half, Side::Online, cx.now, cx);
@@ -198,10 +197,10 @@ impl Session {
         let Some(mut half) = self.module.take() else { return };
         step(self, &mut half, cx);
         if self.unsayable.is_some() {
-            return; // given up for good: there is nothing for a module to do
+            return; // there is nothing for a module to do any more
         }
         self.place_closing(&mut half);
-        if self.verdict.is_some() {
+        if self.is_over() {
             return;
         }
         if half.is_done() && half.closing.is_none() {
@@ -231,7 +230,7 @@ impl Session {
     }
 
     fn show_ready(&mut self, half: &mut ModuleHalf, side: Side, at: Instant, cx: &mut Context<'_>) {
-        while self.verdict.is_none()
+        while !self.is_over()
             && let Some(part) = half.incoming(side).pop_ready(cx.now)
         {
             self.show(half, side, &part.bytes, part.missing, at, cx);
@@ -250,7 +249,7 @@ impl Session {
     ) {
         let untold = half.incoming(side).take_untold();
         self.tell_missing(half, side, untold, cx);
-        if self.verdict.is_some() {
+        if self.is_over() {
             return;
         }
         let answer = self.offer(half, side, at, cx, |incoming, show| incoming.show(bytes, show));
@@ -289,11 +288,7 @@ impl Session {
         answer
     }
 
-    /// An answer of the online server that was captured before its question is offered again.
     fn offer_online_again(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
-        if half.online.left() == 0 || self.verdict.is_some() {
-            return;
-        }
         let at = half.online_at;
         let answer = self.offer(half, Side::Online, at, cx, |incoming, show| incoming.show_again(show));
         if let Some(answer) = answer {
@@ -302,7 +297,7 @@ impl Session {
     }
 
     fn tell_missing(&mut self, half: &mut ModuleHalf, side: Side, count: u64, cx: &mut Context<'_>) {
-        if count == 0 || self.verdict.is_some() {
+        if count == 0 || self.is_over() {
             return;
         }
         let said_at = self.judge.oldest_said_at();
@@ -317,11 +312,27 @@ impl Session {
         self.obey_and_go_on(half, answer, cx);
     }
 
-    /// Shows the draft, if there is one and the module may be asked.
+    /// Shows the draft, if there is one and the module may be asked; and, when it has dealt with some of it, an answer of
+    /// the online server that was captured before its question.
     fn show_draft(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
-        if half.is_in_prologue || half.ahead != Ahead::Nothing || self.backlog.draft_len() == 0 {
-            return;
+        loop {
+            let draft = self.backlog.draft_len();
+            if half.is_in_prologue || half.ahead != Ahead::Nothing || draft == 0 {
+                return;
+            }
+            self.show_draft_once(half, cx);
+            let early = half.online.left();
+            if self.is_over() || self.backlog.draft_len() == draft || early == 0 {
+                return;
+            }
+            self.offer_online_again(half, cx);
+            if self.is_over() || half.online.left() == early {
+                return;
+            }
         }
+    }
+
+    fn show_draft_once(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
         let at = self.backlog.drafted_at().unwrap_or(cx.now);
         let said_at = self.judge.oldest_said_at();
         let draft = self.backlog.draft();
@@ -340,7 +351,7 @@ impl Session {
         cx: &mut Context<'_>,
     ) {
         self.obey(half, answer, cx);
-        if self.verdict.is_none() {
+        if !self.is_over() {
             self.show_draft(half, cx);
         }
     }
@@ -378,6 +389,11 @@ impl Session {
             }
             _ => self.end(Verdict::ModuleGaveUp, cx),
         }
+    }
+
+    /// Whether the module has nothing to do any more: the session has ended, or was given up for good.
+    fn is_over(&self) -> bool {
+        self.verdict.is_some() || self.unsayable.is_some()
     }
 
     /// The rest of the user's connection is lost to `verdict`: the session leaves the target, and stays to know what
