@@ -106,7 +106,7 @@ pub trait Conversation: Send {
     /// `side` has closed: no more bytes of it will come. Of the target, told while its bytes are wanted: on the present
     /// connection, by its close or its reset; a turn that is not complete after this call is
     /// [said again](Self::reconnected) if the connection is lost, so an answer that ends with its connection has to be
-    /// completed here. Client bytes that are left stay with the conversation until it deals with them; what it
+    /// completed here. Of the online server, told once everything it said before was dealt with. Client bytes that are left stay with the conversation until it deals with them; what it
     /// had promised for bytes to come is void.
     ///
     /// # Errors
@@ -141,8 +141,9 @@ pub trait Conversation: Send {
     }
 
     /// What another conversation needs to [take over](crate::Module::resume). Asked when no turn is open and nothing is
-    /// left of any side; and at any moment when the rest of the user's connection lies behind a hole in the capture.
-    /// `None`, the default: this session cannot move, and ends with this conversation.
+    /// left of any side; and at any moment when this session ends before the user does, or the rest of the user's
+    /// connection lies behind a hole in the capture. `None`, the default: this session cannot move, and ends with this
+    /// conversation.
     fn snapshot(&mut self) -> Option<Vec<u8>> {
         None
     }

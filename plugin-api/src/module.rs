@@ -51,8 +51,8 @@ pub trait Module: Send + 'static {
     fn open(&self, session: &SessionInfo) -> Box<dyn Conversation>;
 
     /// A session goes on that another conversation had served until now: one of an older generation of this module
-    /// (hot swap with `--migrate`; [`SessionInfo::connected`] is true), or one of the same connection before a hole
-    /// in the capture (`connected` is false, and [`SessionInfo::joined`] is true). `snapshot` is what
+    /// (hot swap with `--migrate`; [`SessionInfo::connected`] is true), or one of the same user's connection whose session
+    /// ended, or came to a hole in the capture (`connected` is false, and [`SessionInfo::joined`] is true). `snapshot` is what
     /// [`Conversation::snapshot`] of that one gave, possibly of another version of the module: check it.
     ///
     /// By default the snapshot is not used, and a new conversation is opened.

@@ -298,7 +298,8 @@ impl Engine {
             self.statistics.bytes_before_first_turn += u64::from(segment.payload_len);
             return self.statistics.ignore(Ignored::BeforeFirstTurn);
         }
-        if let Some(id) = self.open(now, seen, None) {
+        let legacy = self.joining.forget(&captured);
+        if let Some(id) = self.open(now, seen, legacy.as_deref()) {
             self.deliver(id, now, seen.captured_at, segment);
         }
     }
@@ -369,14 +370,14 @@ impl Engine {
             return;
         };
         let captured = session.captured;
-        let snapshot = session.module_snapshot();
+        let snapshot = session.take_legacy();
         let Some(mapping) = self.mappings.entry_for(captured.server) else { return };
         if self.by_capture.get(&captured) != Some(&id) {
             return; // the port has been taken for another connection meanwhile
         }
         self.by_capture.remove(&captured);
         match rest {
-            Rest::Seeking(last) => self.joining.watch(captured, last, now),
+            Rest::Seeking(last) => self.joining.watch_heir(captured, last, snapshot, now),
             Rest::Following(rest) => {
                 let like = self.sessions[id].like_joined(rest.next());
                 let seen = Seen { captured_at: now, captured, mapping, segment: &like };
@@ -437,7 +438,7 @@ impl Engine {
     }
 
     fn remove(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.sessions.remove(id) else {
+        let Some(mut session) = self.sessions.remove(id) else {
             return;
         };
         if let Some(generation) = session.generation() {
@@ -447,7 +448,8 @@ impl Engine {
         if self.by_capture.get(&session.captured) == Some(&id) {
             self.by_capture.remove(&session.captured);
             // What the user repeats, or goes on to say in the middle of a turn, begins no session.
-            self.joining.watch(session.captured, session.last_seen(), now);
+            let legacy = session.take_legacy();
+            self.joining.watch_heir(session.captured, session.last_seen(), legacy, now);
         }
         if self.sources.holder(&session.flow) == Some(id) {
             self.sources.release(&session.flow);

@@ -110,9 +110,10 @@ impl Incoming {
         self.end = Some(offset);
     }
 
-    /// Whether everything before the server's close has passed; true once.
+    /// Whether everything before the server's close has passed, and nothing of it is left; true once.
     pub(crate) fn take_end(&mut self) -> bool {
-        self.end.take_if(|end| *end <= self.next).is_some()
+        let (next, is_left) = (self.next, !self.held.is_empty());
+        self.end.take_if(|end| *end <= next && !is_left).is_some()
     }
 
     /// The stream begins anew (another connection); what was left of the old one is gone.

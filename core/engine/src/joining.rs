@@ -17,6 +17,8 @@ const SETTLED: Duration = Duration::from_secs(1);
 const GENERATION: Duration = Duration::from_secs(64);
 /// So many connections are watched at the most in each generation.
 const MOST: usize = 1 << 19;
+/// And so many bytes are kept of what modules left for their next sessions.
+const MOST_LEFT_BEHIND: usize = 32 << 20;
 
 /// What was seen last of a connection being watched.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +31,44 @@ pub(crate) struct LastSeen {
     pub(crate) is_listening: bool,
 }
 
-type Watched = HashMap<Flow, LastSeen, FixedState>;
+/// What the module of a connection's session left for the one of its next session.
+pub(crate) type Legacy = Option<Box<[u8]>>;
+
+#[derive(Debug)]
+struct Watch {
+    last: LastSeen,
+    legacy: Legacy,
+}
+
+/// Connections watched, with how much was left behind for them.
+struct Watched {
+    flows: HashMap<Flow, Watch, FixedState>,
+    left_behind: usize,
+}
+
+impl Watched {
+    fn new(seed: u64) -> Self {
+        Self { flows: HashMap::with_hasher(FixedState::with_seed(seed)), left_behind: 0 }
+    }
+
+    fn insert(&mut self, flow: Flow, watch: Watch) {
+        if self.flows.len() < MOST {
+            self.left_behind += watch.legacy.as_deref().map_or(0, <[u8]>::len);
+            self.flows.insert(flow, watch);
+        }
+    }
+
+    fn remove(&mut self, flow: &Flow) -> Option<Watch> {
+        let watch = self.flows.remove(flow)?;
+        self.left_behind -= watch.legacy.as_deref().map_or(0, <[u8]>::len);
+        Some(watch)
+    }
+
+    fn clear(&mut self) {
+        self.flows.clear();
+        self.left_behind = 0;
+    }
+}
 
 /// The connections being watched for the start of a turn.
 pub(crate) struct Joining {
@@ -41,8 +80,8 @@ pub(crate) struct Joining {
 
 impl Joining {
     pub(crate) fn new(seed: u64) -> Self {
-        let watched = || HashMap::with_hasher(FixedState::with_seed(seed));
-        Self { recent: watched(), older: watched(), turned_at: Instant::ZERO, began_at: None }
+        let [recent, older] = [seed; 2].map(Watched::new);
+        Self { recent, older, turned_at: Instant::ZERO, began_at: None }
     }
 
     /// The capture has begun.
@@ -50,22 +89,29 @@ impl Joining {
         self.began_at.get_or_insert(now);
     }
 
-    /// Watches a connection from what was seen last of it.
+    /// Watches a connection from what was seen last of it. What was left behind for it stays.
     pub(crate) fn watch(&mut self, flow: Flow, last: LastSeen, now: Instant) {
+        let legacy = self.forget(&flow);
+        self.watch_heir(flow, last, legacy, now);
+    }
+
+    /// Watches a connection whose session has ended and left `legacy`.
+    pub(crate) fn watch_heir(&mut self, flow: Flow, last: LastSeen, legacy: Legacy, now: Instant) {
+        self.forget(&flow);
         if now.since(self.turned_at) >= GENERATION {
             self.turned_at = now;
             std::mem::swap(&mut self.recent, &mut self.older);
             self.recent.clear();
         }
-        if self.recent.len() < MOST {
-            self.recent.insert(flow, last);
-        }
+        let left_behind = self.recent.left_behind + self.older.left_behind;
+        let fits = |legacy: &Box<[u8]>| left_behind + legacy.len() <= MOST_LEFT_BEHIND;
+        self.recent.insert(flow, Watch { last, legacy: legacy.filter(fits) });
     }
 
-    /// The connection has a session, or is another one by now.
-    pub(crate) fn forget(&mut self, flow: &Flow) {
-        self.recent.remove(flow);
-        self.older.remove(flow);
+    /// The connection has a session, or is another one by now. Returns what was left behind for it.
+    pub(crate) fn forget(&mut self, flow: &Flow) -> Legacy {
+        let watch = self.recent.remove(flow).or_else(|| self.older.remove(flow));
+        watch?.legacy
     }
 
     /// A segment without payload of a connection without a session: a user who acknowledges, and speaks next right
@@ -90,6 +136,8 @@ impl Joining {
     /// It may when the user is seen to have heard something new since speaking last, and nothing is missing in
     /// between; or, of a connection never seen before, when that has been silent long enough, or when the segment
     /// is a word of its own (pushed), as the rest of a longer one would be rare and short-lived.
+    ///
+    /// The connection is watched until it is [forgotten](Self::forget).
     pub(crate) fn may_begin(&mut self, flow: &Flow, segment: &Segment<'_>, now: Instant) -> bool {
         let settled = self.began_at.is_some_and(|began| now.since(began) >= SETTLED);
         let end = segment.seq + segment.len();
@@ -101,9 +149,7 @@ impl Joining {
             }
             None => (settled || segment.flags.psh(), end),
         };
-        if opens {
-            self.forget(flow);
-        } else {
+        if !opens {
             let heard = segment.flags.ack().then_some(segment.ack);
             self.watch(*flow, LastSeen { heard, next, is_listening: false }, now);
         }
@@ -111,7 +157,8 @@ impl Joining {
     }
 
     fn last_seen(&self, flow: &Flow) -> Option<LastSeen> {
-        self.recent.get(flow).or_else(|| self.older.get(flow)).copied()
+        let watch = self.recent.flows.get(flow).or_else(|| self.older.flows.get(flow));
+        watch.map(|watch| watch.last)
     }
 }
 
@@ -181,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_behind_stays_until_a_session_takes_it() {
+        let mut joining = begun();
+        let flow = Flow::default();
+        joining.watch_heir(flow, ended(Some(10), 10), Some(b"legacy".as_slice().into()), NOW);
+        let listening = Segment { payload: b"", payload_len: 0, ..word(10, 20, Flags::default()) };
+        joining.observe(&flow, &listening, NOW);
+        assert_eq!(joining.forget(&flow).as_deref(), Some(&b"legacy"[..]));
+        assert_eq!(joining.recent.left_behind + joining.older.left_behind, 0);
+        let too_much = vec![0; MOST_LEFT_BEHIND + 1].into_boxed_slice();
+        joining.watch_heir(flow, ended(Some(10), 10), Some(too_much), NOW);
+        assert_eq!(joining.forget(&flow), None);
+    }
+
+    #[test]
     fn forgotten_connections_leave_no_trace() {
         let mut joining = begun();
         joining.watch(Flow::default(), ended(None, 0), NOW);
@@ -189,7 +250,7 @@ mod tests {
             let flow = Flow { client, ..Flow::default() };
             joining.watch(flow, ended(None, 0), NOW + GENERATION * u32::from(port));
         }
-        assert_eq!(joining.recent.len() + joining.older.len(), 2);
+        assert_eq!(joining.recent.flows.len() + joining.older.flows.len(), 2);
         assert!(joining.may_begin(&Flow::default(), &word(0, 10, Flags::default()), NOW + GENERATION * 2));
     }
 }

@@ -19,7 +19,7 @@ use tcpcopy_plugin_api::SessionInfo;
 use tcpcopy_wire::{Flags, Flow, Instant, Options, Segment, SeqNum};
 
 use crate::backlog::{Backlog, ChunkKind, TurnMark};
-use crate::joining::LastSeen;
+use crate::joining::{LastSeen, Legacy};
 use crate::judge::Judge;
 use crate::reassembly::Reassembly;
 use crate::serving::Serving;
@@ -64,6 +64,8 @@ pub(crate) struct Session {
     judge: Judge,
     /// The conversation that edits what is said, while one is needed.
     module: Option<Box<ModuleHalf>>,
+    /// What the conversation left when the session ended before the user did.
+    legacy: Legacy,
     /// The index of the generation of modules that serves it.
     generation: Option<usize>,
     last_word: LastWord,
@@ -123,6 +125,7 @@ impl Session {
             gate: TurnGate::default(),
             judge: Judge::default(),
             module: None,
+            legacy: None,
             generation: None,
             last_word: LastWord::default(),
             hearing: None,
@@ -282,8 +285,9 @@ impl Session {
     }
 
     /// What another conversation of this user needs to know, when this one does not reach the rest of the connection.
-    pub(crate) fn module_snapshot(&mut self) -> Option<Vec<u8>> {
-        self.module.as_mut()?.snapshot()
+    pub(crate) fn take_legacy(&mut self) -> Legacy {
+        let present = self.module.as_mut().and_then(|half| half.snapshot());
+        present.map(Vec::into_boxed_slice).or_else(|| self.legacy.take())
     }
 
     /// In a word, for people: where it stands.

@@ -306,3 +306,6 @@ impl Conversation for MysqlConversation {
         postcard::to_extend(&snapshot, vec![SNAPSHOT_VERSION]).ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

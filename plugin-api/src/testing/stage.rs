@@ -34,6 +34,8 @@ pub struct Stage<'a> {
     online: Stream,
     depth: Depth,
     wants_online: bool,
+    /// It has closed; what it had said before is not all dealt with.
+    is_online_end_due: bool,
     timer: Option<Timestamp>,
     guessing: bool,
     exchanges: Vec<Exchange>,
@@ -88,6 +90,7 @@ impl<'a> Stage<'a> {
             online: Stream::default(),
             depth: Depth::NOTHING,
             wants_online: false,
+            is_online_end_due: false,
             timer: None,
             guessing: true,
             exchanges: Vec::new(),
@@ -148,6 +151,10 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// [`Misuse`].
     pub fn end(&mut self, side: Side) -> Result<(), Misuse> {
+        if side == Side::Online && !self.online.left().is_empty() {
+            self.is_online_end_due = true;
+            return Ok(());
+        }
         if side == Side::Client {
             self.speech.end();
         }
@@ -274,6 +281,9 @@ impl<'a> Stage<'a> {
             self.call(Call::Online)?;
             if self.online.left().len() == early {
                 return Ok(());
+            }
+            if self.online.left().is_empty() && std::mem::take(&mut self.is_online_end_due) {
+                self.call(Call::Ended(Side::Online))?;
             }
         }
     }

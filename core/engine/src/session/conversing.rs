@@ -104,9 +104,7 @@ impl Session {
                 half.online.end_at(start + len);
             }
             session.hear(half, Side::Online, start, len, segment.payload, captured_at, cx);
-            if !session.is_over() && half.online.take_end() {
-                session.tell_end(half, Side::Online, cx);
-            }
+            session.tell_online_end(half, cx);
         });
     }
 
@@ -200,7 +198,10 @@ impl Session {
             return; // there is nothing for a module to do any more
         }
         self.place_closing(&mut half);
-        if self.is_over() {
+        if self.verdict.is_some() {
+            if half.closing.is_none() && self.backlog.closing().is_none() {
+                self.legacy = half.snapshot().map(Vec::into_boxed_slice);
+            }
             return;
         }
         if half.is_done() && half.closing.is_none() {
@@ -306,6 +307,13 @@ impl Session {
         self.obey_and_go_on(half, answer, cx);
     }
 
+    /// Tells that the online server has closed, once everything it had said was dealt with.
+    fn tell_online_end(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
+        if !self.is_over() && half.online.take_end() {
+            self.tell_end(half, Side::Online, cx);
+        }
+    }
+
     fn tell_end(&mut self, half: &mut ModuleHalf, side: Side, cx: &mut Context<'_>) {
         let said_at = self.judge.oldest_said_at();
         let answer = half.ask(cx.now, said_at, cx, |conversation, actions| conversation.ended(side, actions));
@@ -329,6 +337,7 @@ impl Session {
             if self.is_over() || half.online.left() == early {
                 return;
             }
+            self.tell_online_end(half, cx);
         }
     }
 

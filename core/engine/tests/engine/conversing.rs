@@ -2,6 +2,7 @@
 
 use tcpcopy_engine::{Event, Registration, Verdict};
 use tcpcopy_plugin_api::Depth;
+use tcpcopy_wire::Flags;
 
 use crate::script::{ACK_DELAY, Lines, Play, Sent};
 
@@ -119,7 +120,7 @@ fn a_module_that_wants_nothing_is_let_go() {
 fn what_lies_beyond_the_depth_is_told_as_missing() {
     let mut play = Play::served_by(Lines { depth: Depth::first(2), ..Lines::default() });
     play.user_says("one\n", 0);
-    let said = play.target().says(5, tcpcopy_wire::Flags::PSH);
+    let said = play.target().says(5, Flags::PSH);
     play.respond(tcpcopy_wire::Segment { payload: b"an", ..said });
     assert_eq!(labels(play.events()), ["Target misses 3"]);
 }
@@ -128,7 +129,7 @@ fn what_lies_beyond_the_depth_is_told_as_missing() {
 fn answers_out_of_order_are_shown_in_order() {
     let mut play = Play::served_by(Lines { compares: true, ..Lines::judging() });
     play.user_says("one\n", 0);
-    let flags = tcpcopy_wire::Flags::PSH;
+    let flags = Flags::PSH;
     let [first, second] = [play.target().says(3, flags), play.target().says(3, flags)];
     play.respond(tcpcopy_wire::Segment { payload: b"er\n", ..second });
     assert_eq!(labels(play.events()), [""; 0]);
@@ -228,7 +229,34 @@ fn a_remark_is_told() {
     let mut play = Play::served_by(Lines::judging());
     play.user_says("tell\n", 0);
     assert_eq!(words(&play.sent()), b"tell\n");
-    assert!(matches!(&play.events()[..], [Event::Remark { phrase, .. }] if phrase == "told"));
+    assert!(matches!(&play.events()[..], [Event::Remark { phrase, .. }] if phrase == "1 lines"));
+}
+
+#[test]
+fn what_a_session_leaves_is_for_the_next_one_of_its_user() {
+    let mut play = Play::served_by(Lines { moves: true, ..Lines::judging() });
+    play.user_says("one\n", 0);
+    play.target_answers("answer\n");
+    play.user_says("quit\n", 7);
+    play.expect_end(Verdict::ModuleGaveUp);
+    play.events();
+    play.user_says("tell\n", 7);
+    assert!(
+        matches!(&play.events()[..], [Event::Remark { phrase, .. }] if phrase == "3 lines"),
+        "the lines of both sessions are counted"
+    );
+}
+
+#[test]
+fn an_online_server_that_closes_early_is_heard_to_its_end() {
+    let mut play = Play::served_by(Lines { compares: true, ..Lines::judging() });
+    let question = play.user.says("one\n", 0);
+    let answer = play.user.online_says("online\n").with(Flags::FIN);
+    play.capture(answer);
+    assert!(labels(play.events()).is_empty());
+    play.capture(question);
+    play.target_answers("target!\n");
+    assert_eq!(labels(play.events()), ["Online ended", "line"]);
 }
 
 #[test]

@@ -1,0 +1,5 @@
+//! Sessions played from their first packet on.
+
+mod after_login;
+mod logins;
+mod script;

@@ -1,0 +1,259 @@
+//! Commands, their answers, and what becomes of them when the target's connection is lost.
+
+use tcpcopy_plugin_api::testing::{Outcome, Transcript};
+
+use super::script::*;
+use crate::login::Login;
+use crate::packet::{Packet, packet};
+
+/// Both servers answer a query in the same way.
+fn both(transcript: Transcript, query_text: &str, answer: &[u8]) -> Transcript {
+    transcript.client(query(query_text)).online(answer).target(answer)
+}
+
+/// Labels, and whether both sides are known and equal.
+fn compared(outcome: &Outcome) -> Vec<(&str, bool)> {
+    let equal = |exchange: &tcpcopy_plugin_api::Exchange| match (exchange.online, exchange.target) {
+        (Some(online), Some(target)) => (online.outcome, online.size) == (target.outcome, target.size),
+        _ => false,
+    };
+    outcome.exchanges.iter().map(|exchange| (exchange.label.as_str(), equal(exchange))).collect()
+}
+
+fn execute(id: u32, rest: &[u8]) -> Vec<u8> {
+    command(0x17, &[&id.to_le_bytes()[..], rest].concat())
+}
+
+#[test]
+fn answers_are_compared_command_by_command() {
+    let file_request = said(1, &[b"\xfb/tmp/data"]);
+    let loaded = packet(4, b"\0\xfc\xd0\x07\0\x02\0\0\0");
+    let transcript = both(in_(), "SELECT 1", &rows(3));
+    let transcript = transcript
+        .client(query("LOAD DATA LOCAL INFILE '/tmp/data' INTO TABLE t"))
+        .online(&file_request)
+        .target(&file_request)
+        .client(said(2, &[b"1,a\n2,b\n", b""]))
+        .online(&loaded)
+        .target(&loaded);
+    let transcript = both(transcript, "SET @a = 1", &said(1, &[OK]));
+    let outcome = play(&module("compare = true"), &both(transcript, "SELECT 2", &rows(1)));
+    let compared = compared(&outcome);
+    assert_eq!(compared.len(), 5);
+    assert!(compared.iter().all(|(_, equal)| *equal), "{compared:?}");
+}
+
+#[test]
+fn differences_are_told() {
+    let transcript = in_()
+        .client(query("SELECT 1"))
+        .online(rows(3))
+        .target(rows(2))
+        .client(query("SELECT 2"))
+        .online(rows(1))
+        .target(said(1, &[b"\xff\x28\x04#42000no"]));
+    let outcome = play(&module("compare = true"), &transcript);
+    let target: Vec<_> = outcome.exchanges.iter().map(|exchange| exchange.target.unwrap()).collect();
+    assert_eq!((target[1].size, target[2].outcome, target[2].failed), (2, 1064, true));
+}
+
+#[test]
+fn a_file_is_said_when_the_target_asks_for_it() {
+    let load = query("LOAD DATA LOCAL INFILE 'f' INTO TABLE t");
+    let file = said(2, &[b"1\n", b""]);
+    let asked = in_().client(&load).client(&file).target(said(1, &[b"\xfbf"]));
+    let outcome = play(&module(""), &asked);
+    assert_eq!(behind_login(&outcome), [load.clone(), file.clone()].concat());
+    assert_eq!(outcome.connection().waits.len(), 1);
+    let refused = in_()
+        .client(&load)
+        .client(&file)
+        .target(said(1, &[b"\xff\xd4\x0f#42000off"]))
+        .client(query("SELECT 1"));
+    let outcome = play(&module(""), &refused);
+    assert_eq!(behind_login(&outcome), [load, query("SELECT 1")].concat());
+    assert_eq!(outcome.discarded["a file that the target did not ask for"], file.len() as u64);
+}
+
+#[test]
+fn a_statement_is_named_as_the_target_does() {
+    let prepare = command(0x16, b"SELECT ?");
+    let transcript = |module_compares: bool| {
+        let begun = in_().client(&prepare).online(prepared(77, 1)).target(prepared(5, 1));
+        let id = if module_compares { 77 } else { 1 };
+        begun
+            .client(execute(id, b"\0\x01\0\0\0\0\x01\x08\0\x2a\0\0\0\0\0\0\0"))
+            .target(rows(1))
+            .client(command(0x19, &u32::to_le_bytes(id)))
+            .client(query("SELECT 1"))
+    };
+    let expected = [
+        prepare.clone(),
+        execute(5, b"\0\x01\0\0\0\0\x01\x08\0\x2a\0\0\0\0\0\0\0"),
+        command(0x19, &[5, 0, 0, 0]),
+        query("SELECT 1"),
+    ]
+    .concat();
+    for (text, compares) in [("compare = true", true), ("", false)] {
+        assert_eq!(behind_login(&play(&module(text), &transcript(compares))), expected);
+    }
+}
+
+#[test]
+fn an_execution_waits_for_what_the_target_calls_its_statement() {
+    let prepare = command(0x16, b"SELECT 1");
+    let transcript = in_().client(&prepare).client(execute(1, b"\0\x01\0\0\0"));
+    assert_eq!(behind_login(&play(&module(""), &transcript)), prepare);
+    let outcome = play(&module(""), &transcript.target(prepared(9, 0)));
+    assert_eq!(behind_login(&outcome), [prepare, execute(9, b"\0\x01\0\0\0")].concat());
+}
+
+#[test]
+fn what_has_no_statement_at_the_target_is_left_out() {
+    let failed = in_()
+        .client(command(0x16, b"SELECT 1"))
+        .target(said(1, &[b"\xff\x28\x04#42000"]))
+        .client(execute(1, b"\0\x01\0\0\0"))
+        .client(execute(9, b"\0\x01\0\0\0"));
+    let outcome = play(&module(""), &failed);
+    assert_eq!(outcome.discarded["of a statement that the target could not prepare"], 14);
+    assert_eq!(outcome.discarded["of a statement that was prepared before the capture began"], 14);
+}
+
+#[test]
+fn a_new_connection_is_brought_to_where_the_lost_one_was() {
+    let ok = said(1, &[OK]);
+    let transcript = in_()
+        .client(query("SET NAMES utf8mb4"))
+        .target(&ok)
+        .client(query("USE other"))
+        .target(&ok)
+        .client(command(0x16, b"SELECT ?"))
+        .target(prepared(3, 1))
+        .client(execute(1, b"\0\x01\0\0\0\0\x01\x08\0\x2a\0\0\0\0\0\0\0"))
+        .target(rows(1))
+        .client(execute(1, b"\0\x01\0\0\0\0\0\x2b\0\0\0\0\0\0\0"))
+        .reconnect()
+        .target(greets(ONLINE))
+        .target(said(2, &[OK]))
+        .target(&ok)
+        .target(prepared(8, 1));
+    let outcome = play(&module(""), &transcript);
+    let login = Login::read(Packet::read(outcome.said()).unwrap().payload).unwrap();
+    assert_eq!((login.user.as_slice(), login.database.as_deref()), (&b"app_test"[..], Some(&b"other"[..])));
+    let expected = [
+        query("SET NAMES utf8mb4"),
+        command(0x16, b"SELECT ?"),
+        execute(8, b"\0\x01\0\0\0\0\x01\x08\0\x2b\0\0\0\0\0\0\0"),
+    ];
+    assert_eq!(behind_login(&outcome), expected.concat());
+}
+
+#[test]
+fn a_login_that_was_lost_is_said_again() {
+    let transcript = Transcript::new()
+        .target(greets(TARGET))
+        .client(login(USUAL))
+        .reconnect()
+        .target(greets(ONLINE))
+        .target(said(2, &[OK]))
+        .client(query("SELECT 1"));
+    assert_eq!(behind_login(&play(&module(""), &transcript)), query("SELECT 1"));
+}
+
+#[test]
+fn the_rest_of_a_lost_transaction_can_be_left_out() {
+    let begun = said(1, &[b"\0\0\0\x03\0\0\0"]);
+    let transcript = in_()
+        .client(query("BEGIN"))
+        .target(&begun)
+        .reconnect()
+        .client(query("INSERT INTO t VALUES (1)"))
+        .client(query("COMMIT"))
+        .client(query("SELECT 1"))
+        .target(greets(ONLINE))
+        .target(said(2, &[OK]));
+    let remark = "a transaction was open when the target's connection was lost: what it had done is gone";
+    let outcome = play(&module(""), &transcript);
+    assert_eq!(outcome.remarks[remark], 1);
+    assert!(behind_login(&outcome).starts_with(&query("INSERT INTO t VALUES (1)")));
+    let outcome = play(&module("lost_transaction = \"skip\""), &transcript);
+    assert_eq!(behind_login(&outcome), query("SELECT 1"));
+    assert_eq!(outcome.discarded.values().sum::<u64>(), 29 + 11);
+}
+
+#[test]
+fn nothing_that_writes_is_said_where_that_is_wanted() {
+    let transcript = in_()
+        .client(query("INSERT INTO t VALUES (1)"))
+        .client(command(0x16, b"DELETE FROM t"))
+        .client(execute(1, b"\0\x01\0\0\0"))
+        .client(command(0x06, b"shop"))
+        .client(query("SELECT 1"));
+    let outcome = play(&module("read_only = true"), &transcript);
+    assert_eq!(behind_login(&outcome), query("SELECT 1"));
+    assert_eq!(outcome.discarded["of a statement that was held back"], 14);
+}
+
+#[test]
+fn what_would_harm_the_target_is_never_said() {
+    let transcript =
+        in_().client(command(0x0c, &[1, 0, 0, 0])).client(command(0x08, b"")).client(query("SELECT 1"));
+    assert_eq!(behind_login(&play(&module(""), &transcript)), query("SELECT 1"));
+    let copy = play(&module(""), &in_().client(command(0x12, &[0; 10])));
+    assert!(copy.gave_up.unwrap().contains("replication"));
+}
+
+#[test]
+fn a_session_moves_to_another_conversation() {
+    let transcript = in_()
+        .client(command(0x16, b"SELECT 1"))
+        .target(prepared(4, 0))
+        .moves()
+        .client(execute(1, b"\0\x01\0\0\0"))
+        .target(rows(1));
+    let outcome = play(&module(""), &transcript);
+    assert_eq!(outcome.moves, 1);
+    assert!(behind_login(&outcome).ends_with(&execute(4, b"\0\x01\0\0\0")));
+}
+
+#[test]
+fn a_compressed_connection_is_said_without_the_compression() {
+    let frame = |plain: &[u8]| [&(plain.len() as u32).to_le_bytes()[..3], &[0, 0, 0, 0], plain].concat();
+    let close = command(0x19, &[9, 0, 0, 0]);
+    let both = [query("SELECT 1"), query("SELECT 2")].concat();
+    let transcript = Transcript::new()
+        .target(greets(TARGET))
+        .client(login(USUAL | 0x20))
+        .target(said(2, &[OK]))
+        .client(frame(&query("SELECT 0")))
+        .target(rows(1))
+        .client(frame(&both[..10]))
+        .client(frame(&both[10..]))
+        .target(rows(1))
+        .target(rows(1))
+        .client(frame(&close));
+    let outcome = play(&module(""), &transcript);
+    assert_eq!(behind_login(&outcome), [query("SELECT 0"), both].concat());
+    assert_eq!((outcome.connection().turns.len(), outcome.connection().completed.len()), (3, 3));
+}
+
+#[test]
+fn an_incomplete_command_of_a_user_who_left_is_counted() {
+    let transcript = in_().client(&query("SELECT 1")[..7]).ends(tcpcopy_plugin_api::Side::Client);
+    assert_eq!(play(&module(""), &transcript).discarded["an incomplete command"], 7);
+    let whole = in_().ends(tcpcopy_plugin_api::Side::Client);
+    assert!(play(&module(""), &whole).discarded.is_empty());
+}
+
+#[test]
+fn words_without_an_answer_belong_to_what_follows() {
+    let transcript = in_()
+        .client(command(0x16, b"INSERT INTO t VALUES (?)"))
+        .target(prepared(2, 1))
+        .client(command(0x18, b"\x01\0\0\0\0\0long"))
+        .client(execute(1, b"\0\x01\0\0\0\0\x01\xfc\0"))
+        .target(said(1, &[OK]));
+    let outcome = play(&module(""), &transcript);
+    assert_eq!((outcome.connection().turns.len(), outcome.connection().completed.len()), (3, 3));
+}
