@@ -104,6 +104,11 @@ impl Feeds {
         }
     }
 
+    /// Whether an intercept is there.
+    pub(crate) fn is_up(&self) -> bool {
+        self.links.iter().any(Link::is_up)
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         self.links.iter().any(|link| link.is_ready)
     }

@@ -50,6 +50,8 @@ const PACKET_BYTES: usize = 65_536;
 /// Packets sent before the capture rings are looked at again: sending takes longer than anything else, and the
 /// rings must not fill meanwhile.
 const TRANSMIT_BATCH: usize = 256;
+/// With modules, so long is waited for an intercept before sessions begin without one.
+const FEED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// tcpcopy's loop, on one thread.
 pub struct Replay {
@@ -71,6 +73,8 @@ pub struct Replay {
     captures_answers: bool,
     /// Verdicts that the log has told of.
     told: [bool; Verdict::ALL.len()],
+    /// What users say is not looked at before that moment, or before the first intercept is there.
+    feed_awaited_until: Instant,
 }
 
 impl Replay {
@@ -97,6 +101,7 @@ impl Replay {
             lonely: options.lonely,
             expects_payload: !fresh.is_empty(),
         };
+        let feed_awaited_until = if fresh.is_empty() { now } else { now + FEED_PATIENCE };
         let feeds = Feeds::start(&options.intercepts, feed_options, token + 1, now)?;
         let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;
         let mut engine = Engine::new(options.engine, options.mappings.clone(), random());
@@ -117,6 +122,7 @@ impl Replay {
             mappings: options.mappings,
             captures_answers,
             told: [false; Verdict::ALL.len()],
+            feed_awaited_until,
         })
     }
 
@@ -169,23 +175,38 @@ impl Replay {
     }
 
     fn wait(&mut self) -> Round {
-        let is_busy = self.is_transmitting || self.captures.is_ready() || self.feeds.is_ready();
-        let captures = self.captures.poll_timeout(self.rounds.now());
+        let now = self.rounds.now();
+        let awaited = Some(self.feed_awaited_until).filter(|until| now < *until);
+        let has_frames = awaited.is_none() && self.captures.is_ready();
+        let is_busy = self.is_transmitting || has_frames || self.feeds.is_ready();
         let due =
-            [self.engine.poll_timeout(), self.feeds.poll_timeout(), captures].into_iter().flatten().min();
+            [self.engine.poll_timeout(), self.feeds.poll_timeout(), self.captures.poll_timeout(now), awaited];
+        let due = due.into_iter().flatten().min();
         self.rounds.wait(is_busy, due, |token| match token {
             token if self.feeds.owns(token) => self.feeds.mark_ready(token),
             token => self.captures.mark_ready(token.0),
         })
     }
 
+    /// Whether what users say still waits, in the ring, for the first intercept: it may have to prepare for what modules want
+    /// of the first responses.
+    fn awaits_feed(&mut self, now: Instant) -> bool {
+        if self.feeds.is_up() {
+            self.feed_awaited_until = now;
+        }
+        now < self.feed_awaited_until
+    }
+
     /// One round: everything that has come in goes through the engine, everything that is due goes out.
     fn turn(&mut self, now: Instant) {
+        let awaits_feed = self.awaits_feed(now);
         let engine = &mut self.engine;
-        self.captures.dispatch(|captured_at, segment| {
-            log::trace!("captured {segment}");
-            engine.handle_capture(now, captured_at, segment);
-        });
+        if !awaits_feed {
+            self.captures.dispatch(|captured_at, segment| {
+                log::trace!("captured {segment}");
+                engine.handle_capture(now, captured_at, segment);
+            });
+        }
         self.feeds.read(now, |id, segment| {
             log::trace!("response for session {:x}: {segment}", id.to_bits());
             engine.handle_response(now, id, segment);
