@@ -127,8 +127,7 @@ mod tests {
 
     fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
         let len = (20 + payload.len() as u16).to_be_bytes();
-        let header =
-            [0x45, 0, len[0], len[1], 0, 0, 0, 0, 64, protocol, 0, 0, 172, 16, 0, 1, 172, 16, 0, 2];
+        let header = [0x45, 0, len[0], len[1], 0, 0, 0, 0, 64, protocol, 0, 0, 172, 16, 0, 1, 172, 16, 0, 2];
         [&header[..], payload].concat()
     }
 
