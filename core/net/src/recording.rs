@@ -215,6 +215,12 @@ impl Recording {
         self.files.get(file)?.damage.as_deref()
     }
 
+    /// What people call the file with this index.
+    #[must_use]
+    pub fn name(&self, file: usize) -> String {
+        self.files.get(file).map(|file| file.input.to_string()).unwrap_or_default()
+    }
+
     /// How far reading is, to be looked at from anywhere.
     #[must_use]
     pub fn progress(&self) -> ReadingProgress {

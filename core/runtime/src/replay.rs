@@ -11,14 +11,14 @@ use tcpcopy_engine::{Engine, EngineOptions, Mappings, Verdict};
 use tcpcopy_wire::{Instant, parse_ip};
 
 use crate::admin::Admin;
-use crate::captures::Captures;
 use crate::feeds::{FeedOptions, Feeds};
+use crate::intake::Intake;
 use crate::modules::{Modules, Shelf};
 use crate::outlet::Outlet;
 use crate::rounds::{Round, Rounds};
 use crate::socket::random;
 use crate::{
-    AdminPlace, CaptureChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError,
+    AdminPlace, IntakeChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError,
     mapping_name,
 };
 
@@ -29,8 +29,8 @@ pub struct ReplayOptions {
     pub engine: EngineOptions,
     /// What is replayed, and to whom.
     pub mappings: Mappings,
-    /// Where it is captured.
-    pub capture: CaptureChoice,
+    /// Where it comes from.
+    pub intake: IntakeChoice,
     /// Where intercepts listen; at least one.
     pub intercepts: Vec<SocketAddr>,
     /// Connections to each intercept, at least one.
@@ -54,7 +54,7 @@ const TRANSMIT_BATCH: usize = 256;
 /// tcpcopy's loop, on one thread.
 pub struct Replay {
     rounds: Rounds,
-    captures: Captures,
+    intake: Intake,
     engine: Engine,
     modules: Modules,
     admin: Admin,
@@ -63,11 +63,10 @@ pub struct Replay {
     packet: Box<[u8]>,
     /// The engine may have more to transmit.
     is_transmitting: bool,
-    capture_choice: CaptureChoice,
     mappings: Mappings,
     /// The targets of the mappings, for people.
     targets: Vec<String>,
-    /// What the online servers say is captured as well.
+    /// What the online servers say is taken in as well.
     captures_answers: bool,
     /// Verdicts that the log has told of.
     told: [bool; Verdict::ALL.len()],
@@ -86,11 +85,12 @@ impl Replay {
         };
         let fresh = options.modules.choices.iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let captures_answers = fresh.iter().any(|fresh| fresh.wants_online);
-        let captures = open_captures(&options.capture, &options.mappings, captures_answers)?;
+        let budget = options.engine.memory_budget;
+        let mut intake = Intake::open(options.intake, &options.mappings, captures_answers, budget)?;
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
         let outlet = Outlet::open(targets.clone())?;
-        let rounds = Rounds::new(options.snapshot_interval, captures.len())?;
-        captures.register(rounds.registry())?;
+        let rounds = Rounds::new(options.snapshot_interval, intake.tokens())?;
+        intake.register(rounds.registry())?;
         let (token, now) = (rounds.free_token(), rounds.now());
         let feed_options = FeedOptions {
             per_intercept: options.connections.max(1),
@@ -104,7 +104,7 @@ impl Replay {
         fresh.into_iter().for_each(|fresh| modules.install(&mut engine, fresh, false, now));
         Ok(Self {
             rounds,
-            captures,
+            intake,
             engine,
             modules,
             admin,
@@ -112,7 +112,6 @@ impl Replay {
             outlet,
             packet: vec![0; PACKET_BYTES].into(),
             is_transmitting: false,
-            capture_choice: options.capture,
             targets: targets.map(|target| target.to_string()).collect(),
             mappings: options.mappings,
             captures_answers,
@@ -120,10 +119,10 @@ impl Replay {
         })
     }
 
-    /// The names of the devices captured on.
+    /// The names of the devices captured on, or of the files.
     #[must_use]
     pub fn devices(&self) -> Vec<String> {
-        self.captures.devices()
+        self.intake.names()
     }
 
     /// Where the admin socket is, if there is one.
@@ -137,15 +136,15 @@ impl Replay {
         self.modules.names().map(ToString::to_string)
     }
 
-    /// Replays until SIGINT or SIGTERM, or until no device is left to capture on; then ends all sessions and
-    /// returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
+    /// Replays until SIGINT or SIGTERM, or until no device is left to capture on, or all that is in the files has been
+    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
     /// files to be opened anew) and has changed modules loaded again.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
         mut on_hangup: impl FnMut(),
     ) -> ReplayEnd {
-        while self.captures.is_alive() {
+        while !self.intake.is_over(&self.engine) {
             let round = self.wait();
             if round.stop {
                 break;
@@ -155,7 +154,7 @@ impl Replay {
                 self.admin.reload();
             }
             if round.look {
-                self.captures.look_everywhere();
+                self.intake.look();
                 self.tell_of_losses();
                 self.modules.tell_of_slow_calls();
             }
@@ -169,23 +168,20 @@ impl Replay {
     }
 
     fn wait(&mut self) -> Round {
-        let is_busy = self.is_transmitting || self.captures.is_ready() || self.feeds.is_ready();
-        let captures = self.captures.poll_timeout(self.rounds.now());
+        let is_busy = self.is_transmitting || self.intake.is_ready() || self.feeds.is_ready();
+        let intake = self.intake.poll_timeout(self.rounds.now());
         let due =
-            [self.engine.poll_timeout(), self.feeds.poll_timeout(), captures].into_iter().flatten().min();
+            [self.engine.poll_timeout(), self.feeds.poll_timeout(), intake].into_iter().flatten().min();
         self.rounds.wait(is_busy, due, |token| match token {
             token if self.feeds.owns(token) => self.feeds.mark_ready(token),
-            token => self.captures.mark_ready(token.0),
+            token => self.intake.mark_ready(token),
         })
     }
 
     /// One round: everything that has come in goes through the engine, everything that is due goes out.
     fn turn(&mut self, now: Instant) {
         let engine = &mut self.engine;
-        self.captures.dispatch(|captured_at, segment| {
-            log::trace!("captured {segment}");
-            engine.handle_capture(now, captured_at, segment);
-        });
+        self.intake.dispatch(now, self.feeds.reaches_one(), engine);
         self.feeds.read(now, |id, segment| {
             log::trace!("response for session {:x}: {segment}", id.to_bits());
             engine.handle_response(now, id, segment);
@@ -202,9 +198,7 @@ impl Replay {
     /// From now on what the online servers say is captured as well.
     fn capture_answers(&mut self) {
         self.captures_answers = true;
-        let (choice, mappings) = (&self.capture_choice, &self.mappings);
-        choice.tell_of_answers();
-        self.captures.widen(|options| choice.widened(options, mappings));
+        self.intake.show_answers(&self.mappings);
     }
 
     /// Registrations go before packets, so that intercept knows a flow before the target can answer on it.
@@ -261,7 +255,8 @@ impl Replay {
         ReplaySnapshot {
             at: now,
             running_for: now.since(self.rounds.started_at()),
-            capture: self.captures.totals(),
+            capture: self.intake.totals(),
+            recording: self.intake.recording_totals(),
             engine: self.engine.statistics().clone(),
             pending: self.engine.pending(),
             modules: self.modules.totals(&self.engine),
@@ -269,18 +264,4 @@ impl Replay {
             feed: self.feeds.totals(),
         }
     }
-}
-
-/// The captures of what users say, and if that is wanted of what they are answered.
-fn open_captures(
-    choice: &CaptureChoice,
-    mappings: &Mappings,
-    with_answers: bool,
-) -> Result<Captures, StartError> {
-    if with_answers {
-        choice.tell_of_answers();
-    }
-    Captures::open(&choice.options(mappings)?, |options| {
-        with_answers.then(|| choice.widened(options, mappings)).flatten()
-    })
 }
