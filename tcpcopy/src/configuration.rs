@@ -234,13 +234,17 @@ mod tests {
     #[test]
     fn every_flag_about_files_arrives() {
         let file = "/proc/self/exe";
-        let options = configured(&["--offline", "-i", file, "-a", "2.5", "-I", "500", "-T", "3", "-F", "tcp"]);
+        let options =
+            configured(&["--offline", "-i", file, "-a", "2.5", "-I", "500", "-T", "3", "-F", "tcp"]);
         let options = options.unwrap();
         assert_eq!(options.engine.acceleration, 2.5);
         let IntakeChoice::Files(choice) = options.intake else { panic!("files are wanted") };
         assert_eq!(choice.inputs, [FileInput::Path(file.into())]);
         assert_eq!((choice.tempo, choice.laps), (Tempo::Times(2.5), 3));
-        assert_eq!((choice.longest_idle, choice.filter.as_deref()), (Some(Duration::from_millis(500)), Some("tcp")));
+        assert_eq!(
+            (choice.longest_idle, choice.filter.as_deref()),
+            (Some(Duration::from_millis(500)), Some("tcp"))
+        );
         let tempo = |arguments: &[&str]| {
             let options = configured(&[&["--offline", "-i", "-"], arguments].concat()).unwrap();
             let IntakeChoice::Files(choice) = options.intake else { panic!("files are wanted") };

@@ -17,8 +17,8 @@ use crate::intercept_flag::{InterceptName, intercept};
 use crate::mapping_flag::mapping;
 use crate::mirror_flag::{Mirror, mirror};
 use crate::module_flag::{ModuleFlag, module};
-use crate::tempo_flag::{Rate, rate, span, times};
 use crate::sources_flag::{SourceRange, source_range};
+use crate::tempo_flag::{Rate, rate, span, times};
 
 /// The longest time a time-out may be: a week.
 const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;

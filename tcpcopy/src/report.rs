@@ -68,8 +68,8 @@ pub(crate) fn text(program: Program, end: &ReplayEnd) -> String {
     let accounts = Accounts::of(&last.engine, &last.pending);
     let mut table = Table::new();
     add_capture(&mut table, &last.capture);
-    recording::add(&mut table, last.recording.as_ref());
     add_ignored(&mut table, &last.engine);
+    recording::add(&mut table, last.recording.as_ref());
     add_sessions(&mut table, &last.engine, &last.pending);
     add_account(&mut table, "Turns (times a user spoke)", &accounts.turns, count);
     add_turn_remarks(&mut table, &last.engine);

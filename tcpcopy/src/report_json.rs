@@ -119,17 +119,8 @@ impl<'a> Report<'a> {
     pub(crate) fn new(program: Program, subject: &'a Subject, end: &'a ReplayEnd) -> Self {
         // Taken apart, so that a new part of a snapshot cannot be forgotten here.
         let ReplayEnd { snapshot, comparisons } = end;
-        let ReplaySnapshot {
-            at,
-            running_for,
-            capture,
-            recording,
-            engine,
-            pending,
-            modules,
-            transmit,
-            feed,
-        } = snapshot;
+        let ReplaySnapshot { at, running_for, capture, recording, engine, pending, modules, transmit, feed } =
+            snapshot;
         Self {
             head: ReportHead::new(program, *at, *running_for),
             devices: &subject.devices,

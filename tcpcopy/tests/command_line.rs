@@ -251,7 +251,8 @@ fn a_file_that_cannot_be_replayed_is_named_in_one_sentence() {
     std::fs::write(&path, "no capture at all, just some words").unwrap();
     let missing = directory.path().join("*.cap");
     for (name, expected) in [(&path, "is no capture file"), (&missing, "there is no file")] {
-        let usual = ["-x", "80-10.10.3.2:8080", "-s", "127.0.0.1", "-L", "--admin", "none", "--offline", "-i"];
+        let usual =
+            ["-x", "80-10.10.3.2:8080", "-s", "127.0.0.1", "-L", "--admin", "none", "--offline", "-i"];
         let output = tcpcopy(&[&usual[..], &[name.to_str().unwrap()]].concat());
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");

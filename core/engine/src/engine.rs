@@ -21,8 +21,8 @@ use crate::session::{Context, Rest, Session};
 use crate::sources::{NoSource, Sources};
 use crate::statistics::{Pending, Statistics};
 use crate::timers::Timers;
-use crate::workload::Workload;
 use crate::verdict::{Ignored, Verdict};
+use crate::workload::Workload;
 use crate::{Mappings, Registration};
 
 pub use summary::SessionSummary;

@@ -217,8 +217,7 @@ impl Session {
         }
         self.forget_capture(cx);
         let (turns, bytes) = self.pending();
-        let went_well = 
-            matches!(verdict, Verdict::Complete | Verdict::UserReset | Verdict::CaptureEnded);
+        let went_well = matches!(verdict, Verdict::Complete | Verdict::UserReset | Verdict::CaptureEnded);
         let verdict = match self.unsayable {
             Some(unsayable) => unsayable,
             None if went_well && self.has_lost_turns => Verdict::TargetReset,

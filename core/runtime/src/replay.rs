@@ -170,8 +170,7 @@ impl Replay {
     fn wait(&mut self) -> Round {
         let is_busy = self.is_transmitting || self.intake.is_ready() || self.feeds.is_ready();
         let intake = self.intake.poll_timeout(self.rounds.now());
-        let due =
-            [self.engine.poll_timeout(), self.feeds.poll_timeout(), intake].into_iter().flatten().min();
+        let due = [self.engine.poll_timeout(), self.feeds.poll_timeout(), intake].into_iter().flatten().min();
         self.rounds.wait(is_busy, due, |token| match token {
             token if self.feeds.owns(token) => self.feeds.mark_ready(token),
             token => self.intake.mark_ready(token),

@@ -78,17 +78,8 @@ impl<'a> RecordingReport<'a> {
 
 impl<'a> FileReport<'a> {
     fn new(totals: &'a FileTotals) -> Self {
-        let FileTotals {
-            name,
-            frames,
-            before_start,
-            filtered,
-            unusable,
-            not_mapped,
-            answers,
-            used,
-            damage,
-        } = totals;
+        let FileTotals { name, frames, before_start, filtered, unusable, not_mapped, answers, used, damage } =
+            totals;
         let reasons = DropReason::ALL.iter().map(|reason| reason.name());
         Self {
             file: name,

@@ -5,12 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pcap::{Capture, Error};
 
-/// How often it is looked whether to stop, in milliseconds.
+/// How long the kernel may keep packets to itself, in milliseconds.
 const LOOK: i32 = 50;
+/// How long to wait when there are none, in milliseconds.
+const PAUSE: u32 = 1;
 /// Room for what comes while the disk is busy.
 const BUFFER: i32 = 64 << 20;
 
@@ -22,8 +25,7 @@ pub fn run(file: &Path, filter: &str, ready: impl FnOnce()) -> Result<()> {
     let capture = Capture::from_device("any")?.snaplen(262_144).buffer_size(BUFFER).timeout(LOOK);
     let mut capture = capture.open().context("cannot capture on all devices")?;
     capture.filter(filter, true)?;
-    let mut savefile =
-        capture.savefile(file).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut savefile = capture.savefile(file).with_context(|| format!("cannot write {}", file.display()))?;
     let is_over = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&is_over);
     thread::spawn(move || {
@@ -31,12 +33,20 @@ pub fn run(file: &Path, filter: &str, ready: impl FnOnce()) -> Result<()> {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         told.store(true, Ordering::Relaxed);
     });
+    let mut capture = capture.setnonblock()?;
     ready();
-    loop {
+    // The kernel shows a packet up to one LOOK after it came.
+    let mut quiet = 0;
+    while quiet * PAUSE < 4 * LOOK as u32 || !is_over.load(Ordering::Relaxed) {
         match capture.next_packet() {
-            Ok(packet) => savefile.write(&packet),
-            Err(Error::TimeoutExpired) if is_over.load(Ordering::Relaxed) => break,
-            Err(Error::TimeoutExpired) => {}
+            Ok(packet) => {
+                savefile.write(&packet);
+                quiet = 0;
+            }
+            Err(Error::TimeoutExpired | Error::NoMorePackets) => {
+                quiet = if is_over.load(Ordering::Relaxed) { quiet + 1 } else { 0 };
+                thread::sleep(Duration::from_millis(PAUSE.into()));
+            }
             Err(error) => return Err(error).context("capturing failed"),
         }
     }

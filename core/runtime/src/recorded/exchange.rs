@@ -69,11 +69,7 @@ pub(crate) struct Put {
 
 impl Exchange {
     /// Puts a frame in, as soon as there is room.
-    pub(crate) fn put_frame(
-        &self,
-        bytes: &[u8],
-        entry: impl FnOnce(usize) -> Entry,
-    ) -> Result<Put, Closed> {
+    pub(crate) fn put_frame(&self, bytes: &[u8], entry: impl FnOnce(usize) -> Entry) -> Result<Put, Closed> {
         self.put(|batch| {
             let start = batch.bytes.len();
             batch.bytes.extend_from_slice(bytes);

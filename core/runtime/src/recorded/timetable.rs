@@ -47,6 +47,8 @@ pub(crate) struct Timetable {
     first: Option<Instant>,
     /// Turns or bits handed over since `began_at`.
     handed: f64,
+    /// How long the lap before was.
+    lap_len: Duration,
 }
 
 impl Timetable {
@@ -60,6 +62,7 @@ impl Timetable {
             latest: None,
             first: None,
             handed: 0.0,
+            lap_len: Duration::ZERO,
         }
     }
 
@@ -104,12 +107,13 @@ impl Timetable {
 
     /// The recording begins again, with no pause.
     pub(crate) fn next_lap(&mut self) {
+        self.lap_len = self.position();
         (self.first, self.latest) = (None, None);
     }
 
-    /// How far into the recording the present lap is.
+    /// How far into the recording the present lap is; how far the last one was, before another has begun.
     pub(crate) fn position(&self) -> Duration {
-        self.latest.zip(self.first).map_or(Duration::ZERO, |(latest, first)| latest.since(first))
+        self.latest.zip(self.first).map_or(self.lap_len, |(latest, first)| latest.since(first))
     }
 }
 
@@ -169,6 +173,7 @@ mod tests {
         due(&mut timetable, 0);
         assert_eq!(due(&mut timetable, 500), ms(500));
         timetable.next_lap();
+        assert_eq!(timetable.position(), ms(500));
         assert_eq!(due(&mut timetable, 0), ms(500));
         assert_eq!(due(&mut timetable, 200), ms(700));
         assert_eq!(timetable.position(), ms(200));

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ use crate::world::procfs::Usage;
 const GOODBYE: Duration = Duration::from_secs(30);
 /// How long the users may take to write their record when they are done.
 const LAST_WORDS: Duration = Duration::from_secs(30);
+/// How often a replay is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long the recorder may take to capture.
 const READY: Duration = Duration::from_secs(10);
 
@@ -93,10 +96,16 @@ impl<'s> Stage<'s> {
 
     fn start_recorder(&mut self) -> Result<()> {
         let scratch = self.world.scratch();
-        let ports: Vec<String> =
-            self.scenario.mappings.iter().map(|mapping| format!("tcp port {}", mapping.online.port())).collect();
-        let launch =
-            Launch::own_binary("record")?.arg("record").arg(peers::recording(scratch)).arg(ports.join(" or "));
+        let ports: Vec<String> = self
+            .scenario
+            .mappings
+            .iter()
+            .map(|mapping| format!("tcp port {}", mapping.online.port()))
+            .collect();
+        let launch = Launch::own_binary("record")?
+            .arg("record")
+            .arg(peers::recording(scratch))
+            .arg(ports.join(" or "));
         let recorder = Process::start(self.world.host(HostName::Online), launch, scratch)?;
         recorder.wait_for_word("ready", READY)?;
         self.recorder = Some(recorder);
@@ -107,17 +116,29 @@ impl<'s> Stage<'s> {
     /// Has tcpcopy replay what was recorded, to its end.
     pub(crate) fn replay_recording(&mut self) -> Result<()> {
         let Some(mut recorder) = self.recorder.take() else { return Ok(()) };
-        recorder.close_input();
         let status = recorder.finish(GOODBYE)?;
-        anyhow::ensure!(status.success(), "the recorder ended with {status}: {}", recorder.last_words());
+        ensure!(status.success(), "the recorder ended with {status}: {}", recorder.last_words());
         let host = self.world.host(HostName::Online);
         for index in 0..self.scenario.tcpcopies.len() {
             let report = self.report_path(index);
             let launch = self.peers.tcpcopy(self.scenario, index, self.world.scratch(), &report);
             self.tcpcopies.push(Process::start(host, launch, self.world.scratch())?);
         }
-        for tcpcopy in &mut self.tcpcopies {
-            tcpcopy.finish(self.scenario.drain)?;
+        self.await_end_of_replay()
+    }
+
+    /// Waits until every tcpcopy has ended by itself, for as long as the scenario allows.
+    fn await_end_of_replay(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let mut are_over = false;
+        while !are_over {
+            ensure!(began.elapsed() < self.scenario.drain, "the replay of the recording does not end");
+            self.usage();
+            are_over = true;
+            for tcpcopy in &mut self.tcpcopies {
+                are_over &= tcpcopy.ended()?.is_some();
+            }
+            thread::sleep(LOOK);
         }
         Ok(())
     }
