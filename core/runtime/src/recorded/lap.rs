@@ -35,7 +35,7 @@ impl Lap {
     /// A user's segment as it is said in this lap.
     pub(crate) fn of_user<'a>(self, segment: &Segment<'a>) -> Segment<'a> {
         let mut segment = *segment;
-        segment.seq = segment.seq + self.sequence;
+        segment.seq += self.sequence;
         if let Some(Timestamps { value, .. }) = &mut segment.options.timestamps {
             *value = value.wrapping_add(self.clock);
         }
@@ -45,7 +45,7 @@ impl Lap {
     /// An online server's segment, as an answer to such ones.
     pub(crate) fn of_online<'a>(self, segment: &Segment<'a>) -> Segment<'a> {
         let mut segment = *segment;
-        segment.ack = segment.ack + self.sequence;
+        segment.ack += self.sequence;
         if let Some(Timestamps { echo, .. }) = &mut segment.options.timestamps {
             *echo = echo.wrapping_add(self.clock);
         }
