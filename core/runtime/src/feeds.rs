@@ -104,9 +104,9 @@ impl Feeds {
         }
     }
 
-    /// Whether an intercept is there.
-    pub(crate) fn is_up(&self) -> bool {
-        self.links.iter().any(Link::is_up)
+    /// Whether all connections to at least one intercept are up.
+    pub(crate) fn reaches_one(&self) -> bool {
+        self.links.chunks(self.per_intercept).any(|links| links.iter().all(Link::is_up))
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -13,6 +13,7 @@ pub mod check;
 pub mod demo;
 pub mod fidelity;
 mod invocation;
+pub mod record;
 pub mod scenario;
 pub mod terminal;
 pub mod traffic;

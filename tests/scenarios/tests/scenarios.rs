@@ -51,5 +51,9 @@ scenarios! {
     the_http_module_rewrites_heads_and_nothing_else: "http-module-rewrite",
     the_http_module_outlives_resets: "http-module-reset",
     the_generic_module_costs_nothing: "generic-module",
+    a_recording_is_replayed_at_its_own_pace: "offline",
+    a_recording_is_replayed_ten_times_as_fast: "offline-faster",
+    a_recording_is_replayed_as_fast_as_the_target_answers: "offline-top-speed",
+    a_recording_is_replayed_at_a_rate: "offline-rate",
     the_demo_passes: "demo",
 }

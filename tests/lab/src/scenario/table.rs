@@ -7,6 +7,7 @@ mod losses;
 pub(crate) mod modules;
 mod outages;
 pub(crate) mod plans;
+mod recordings;
 mod targets;
 
 use crate::scenario::{Scenario, Tcpcopy};
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Scenario> {
         outages::outages(),
         faultless::shapes(),
         modules::modules(),
+        recordings::recordings(),
         vec![demo()],
     ]
     .into_iter()
