@@ -9,7 +9,7 @@ NAMES ?=
 TARGET = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 LAB = $(TARGET)/release/lab
 # The protocol modules that scenarios of the lab load.
-MODULES = -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-tagged
+MODULES = -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-tagged -p tcpcopy-mod-mysql
 
 .PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim release deps
 
