@@ -104,8 +104,8 @@ impl Joining {
             self.recent.clear();
         }
         let left_behind = self.recent.left_behind + self.older.left_behind;
-        let fits = |legacy: &Box<[u8]>| left_behind + legacy.len() <= MOST_LEFT_BEHIND;
-        self.recent.insert(flow, Watch { last, legacy: legacy.filter(fits) });
+        let legacy = legacy.filter(|legacy| left_behind + legacy.len() <= MOST_LEFT_BEHIND);
+        self.recent.insert(flow, Watch { last, legacy });
     }
 
     /// The connection has a session, or is another one by now. Returns what was left behind for it.

@@ -11,7 +11,7 @@ mod speech;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use tcpcopy_plugin_api::ledger::Ledger;
@@ -27,6 +27,7 @@ use crate::login::Login;
 use crate::requests::Request;
 use crate::response::{Dialect, ResponseReader};
 use crate::session::Session;
+use crate::sql::Digests;
 
 /// A snapshot begins with the version of its form.
 const SNAPSHOT_VERSION: u8 = 1;
@@ -37,6 +38,8 @@ const LOST_ANSWER: &str = "what the target answered was lost on the way back";
 /// A conversation in MySQL's protocol.
 pub(crate) struct MysqlConversation {
     settings: Arc<Settings>,
+    /// Shared by the module's conversations, which one thread has.
+    digests: Arc<Mutex<Digests>>,
     user: UserPlace,
     target: TargetPlace,
     online: OnlinePlace,
@@ -137,7 +140,7 @@ struct Snapshot {
 
 impl MysqlConversation {
     /// A session begins; `joined` in the middle of the user's connection.
-    pub(crate) fn new(settings: Arc<Settings>, joined: bool) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, digests: Arc<Mutex<Digests>>, joined: bool) -> Self {
         let online = match (settings.compares, joined) {
             (false, _) => OnlinePlace::Unwanted,
             (true, false) => OnlinePlace::Greeting,
@@ -145,6 +148,7 @@ impl MysqlConversation {
         };
         Self {
             settings,
+            digests,
             user: if joined { UserPlace::Commands } else { UserPlace::Login },
             target: TargetPlace::Greeting,
             online,
@@ -167,10 +171,10 @@ impl MysqlConversation {
         }
     }
 
-    /// A session goes on that had left that snapshot, on the same connection to the target if it is `connected`. Of one that
+    /// This conversation, made for a session joined in its middle, goes on where another one had left that snapshot, on the same connection to the target if it is `connected`. Of one that
     /// cannot be read, nothing is assumed.
-    pub(crate) fn resumed(settings: Arc<Settings>, snapshot: &[u8], connected: bool) -> Self {
-        let joined = Self::new(settings, true);
+    pub(crate) fn resumed(self, snapshot: &[u8], connected: bool) -> Self {
+        let joined = self;
         let Some((&SNAPSHOT_VERSION, bytes)) = snapshot.split_first() else { return joined };
         let Ok(Snapshot { mut session, said_login, greeting }) = postcard::from_bytes(bytes) else {
             return joined;

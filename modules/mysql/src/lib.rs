@@ -28,31 +28,38 @@ mod session;
 mod sql;
 mod statements;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tcpcopy_plugin_api::{Configuration, ConfigurationError, Conversation, Module, SessionInfo};
 
 use crate::configuration::Settings;
 use crate::conversation::MysqlConversation;
+use crate::sql::Digests;
 
 /// The module, configured.
 #[derive(Debug)]
 pub struct Mysql {
     settings: Arc<Settings>,
+    digests: Arc<Mutex<Digests>>,
+}
+
+impl Mysql {
+    fn begin(&self, joined: bool) -> MysqlConversation {
+        MysqlConversation::new(Arc::clone(&self.settings), Arc::clone(&self.digests), joined)
+    }
 }
 
 impl Module for Mysql {
     fn configure(configuration: &Configuration<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self { settings: Arc::new(Settings::read(configuration)?) })
+        Ok(Self { settings: Arc::new(Settings::read(configuration)?), digests: Arc::default() })
     }
 
     fn open(&self, session: &SessionInfo) -> Box<dyn Conversation> {
-        Box::new(MysqlConversation::new(Arc::clone(&self.settings), session.joined))
+        Box::new(self.begin(session.joined))
     }
 
     fn resume(&self, session: &SessionInfo, snapshot: &[u8]) -> Box<dyn Conversation> {
-        let settings = Arc::clone(&self.settings);
-        Box::new(MysqlConversation::resumed(settings, snapshot, session.connected))
+        Box::new(self.begin(true).resumed(snapshot, session.connected))
     }
 }
 

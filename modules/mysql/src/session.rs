@@ -17,7 +17,7 @@ pub(crate) struct Session {
     pub(crate) login: Option<Login>,
     /// The database that is in use, once known.
     pub(crate) database: Option<Vec<u8>>,
-    /// What was set, by what it replaces, in the order in which it was first set.
+    /// What was set, by what it replaces, in order.
     settings: Vec<(String, String)>,
     /// What COM_SET_OPTION said last.
     pub(crate) option: Option<u16>,
@@ -93,9 +93,8 @@ impl Session {
     }
 
     fn set(&mut self, key: String, statement: String) {
-        if let Some((_, before)) = self.settings.iter_mut().find(|(known, _)| *known == key) {
-            *before = statement;
-        } else if self.settings.len() < MOST_SETTINGS {
+        self.settings.retain(|(known, _)| *known != key);
+        if self.settings.len() < MOST_SETTINGS {
             self.settings.push((key, statement));
         }
     }
@@ -132,7 +131,7 @@ mod tests {
         session.apply(set("names", "SET NAMES latin1"));
         session.apply(set("autocommit", "SET autocommit = 0"));
         session.apply(set("names", "SET NAMES utf8mb4"));
-        assert_eq!(session.settings().collect::<Vec<_>>(), ["SET NAMES utf8mb4", "SET autocommit = 0"]);
+        assert_eq!(session.settings().collect::<Vec<_>>(), ["SET autocommit = 0", "SET NAMES utf8mb4"]);
         session.forget();
         assert_eq!(session.settings().count(), 0);
     }

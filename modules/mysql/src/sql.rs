@@ -1,43 +1,16 @@
-// stand-in until the room is merged
-pub(crate) enum HeldBack {
-    X(String),
-}
-impl HeldBack {
-    pub(crate) fn phrase(&self) -> &str {
-        let Self::X(x) = self;
-        x
-    }
-}
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    UseDatabase(String),
-    Set { key: String, statement: String },
-    PrepareText { name: String, statement: String },
-    DeallocateText { name: String },
-    BeginTransaction,
-    EndTransaction,
-    CreateTemporaryTable,
-    LockTables,
-    UnlockTables,
-    NamedLock,
-    Kill,
-}
-pub(crate) fn digest(text: &[u8]) -> String {
-    String::from_utf8_lossy(&text[..text.len().min(60)]).into_owned()
-}
-pub(crate) fn judge(text: &[u8]) -> Result<(), HeldBack> {
-    if text.starts_with(b"SELECT") { Ok(()) } else { Err(HeldBack::X("not understood".into())) }
-}
-pub(crate) fn effects(text: &[u8]) -> Vec<Effect> {
-    let text = String::from_utf8_lossy(text).into_owned();
-    if let Some(name) = text.strip_prefix("USE ") {
-        return vec![Effect::UseDatabase(name.trim_matches('`').to_owned())];
-    }
-    if let Some(rest) = text.strip_prefix("SET ") {
-        return vec![Effect::Set {
-            key: rest.split(['=', ' ']).next().unwrap_or_default().to_owned(),
-            statement: text.clone(),
-        }];
-    }
-    Vec::new()
-}
+//! Statements as texts: what they are grouped by, whether they can write, and what they leave behind in a session.
+//!
+//! `tokens.rs` reads a text as the server's own lexer does; everything else works on its tokens. `digest.rs` is the row of
+//! the report a statement belongs to, `judge.rs` says whether a text only reads, `effects.rs` what it changes in its session.
+//! `words.rs` holds the names they look things up in. No room for statements' meaning beyond that: nothing is executed,
+//! and no schema is known. docs/decisions/0011-judging-sql.md has the reasons.
+
+mod digest;
+mod effects;
+mod judge;
+mod tokens;
+mod words;
+
+pub(crate) use self::digest::Digests;
+pub(crate) use self::effects::{Effect, effects};
+pub(crate) use self::judge::judge;

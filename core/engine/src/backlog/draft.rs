@@ -44,9 +44,15 @@ impl Backlog {
         &self.bytes.as_slices().0[said..]
     }
 
-    /// When the last byte of the draft was captured.
-    pub(crate) fn drafted_at(&self) -> Option<Instant> {
-        self.words.back().map(|word| word.captured_at)
+    /// Bytes of the draft that came in its first segment.
+    pub(crate) fn first_word_len(&self) -> usize {
+        self.words.front().map_or(0, |word| word.len)
+    }
+
+    /// When the last of the draft's first `count` bytes was captured: those of its first segment, or all.
+    pub(crate) fn drafted_at(&self, count: usize) -> Option<Instant> {
+        let word = if count > self.first_word_len() { self.words.back() } else { self.words.front() };
+        word.map(|word| word.captured_at)
     }
 
     /// Appends a captured segment to the draft.

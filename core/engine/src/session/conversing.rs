@@ -320,31 +320,37 @@ impl Session {
         self.obey_and_go_on(half, answer, cx);
     }
 
-    /// Shows the draft, if there is one and the module may be asked; and, when it has dealt with some of it, an answer of
-    /// the online server that was captured before its question.
+    /// Shows the draft for as long as the module deals with it: word by word, so that each has its time, or as a whole
+    /// where a word is not enough. Behind each step comes an answer of the online server that was captured early.
     fn show_draft(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
         loop {
             let draft = self.backlog.draft_len();
             if half.is_in_prologue || half.ahead != Ahead::Nothing || draft == 0 {
                 return;
             }
-            self.show_draft_once(half, cx);
-            let early = half.online.left();
-            if self.is_over() || self.backlog.draft_len() == draft || early == 0 {
+            let word = self.backlog.first_word_len();
+            self.show_draft_up_to(word, half, cx);
+            if !self.is_over() && word < draft && self.backlog.draft_len() == draft {
+                self.show_draft_up_to(draft, half, cx);
+            }
+            if self.is_over() || self.backlog.draft_len() == draft {
                 return;
             }
-            self.offer_online_again(half, cx);
-            if self.is_over() || half.online.left() == early {
+            if half.online.left() > 0 {
+                self.offer_online_again(half, cx);
+                self.tell_online_end(half, cx);
+            }
+            if self.is_over() {
                 return;
             }
-            self.tell_online_end(half, cx);
         }
     }
 
-    fn show_draft_once(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
-        let at = self.backlog.drafted_at().unwrap_or(cx.now);
+    fn show_draft_up_to(&mut self, count: usize, half: &mut ModuleHalf, cx: &mut Context<'_>) {
+        let at = self.backlog.drafted_at(count).unwrap_or(cx.now);
         let said_at = self.judge.oldest_said_at();
         let draft = self.backlog.draft();
+        let draft = draft.get(..count).unwrap_or(draft);
         let answer = half.ask(at, said_at, cx, |conversation, actions| conversation.client(draft, actions));
         self.obey(half, answer, cx);
         if self.backlog.draft_len() > MOST_HELD_BACK {

@@ -248,6 +248,28 @@ fn what_a_session_leaves_is_for_the_next_one_of_its_user() {
 }
 
 #[test]
+fn words_that_waited_have_their_own_times() {
+    let mut play = Play::served_by(Lines { logs_in: true, ..Lines::judging() });
+    play.user_says("one\n", 0);
+    play.target_rst();
+    play.advance(ACK_DELAY);
+    let mut spoken_at = vec![];
+    for _ in 0..3 {
+        play.advance(20);
+        spoken_at.push(format!("{} ms", play.clock()));
+        play.user_says("clock\n", 7);
+    }
+    play.target_syn_ack();
+    play.target_answers("welcome\n");
+    let phrase = |event| match event {
+        Event::Remark { phrase, .. } => Some(phrase),
+        _ => None,
+    };
+    let phrases: Vec<_> = play.events().into_iter().filter_map(phrase).collect();
+    assert_eq!(phrases, spoken_at);
+}
+
+#[test]
 fn an_online_server_that_closes_early_is_heard_to_its_end() {
     let mut play = Play::served_by(Lines { compares: true, ..Lines::judging() });
     let question = play.user.says("one\n", 0);

@@ -1,5 +1,7 @@
 //! The user's side of a session: commands, read and said one by one.
 
+use std::sync::PoisonError;
+
 use tcpcopy_plugin_api::ledger::{Awaited, Entry};
 use tcpcopy_plugin_api::{Actions, GiveUp};
 
@@ -392,7 +394,8 @@ impl MysqlConversation {
     }
 
     fn label(&self, text: &[u8]) -> String {
-        if self.settings.compares { sql::digest(text) } else { String::new() }
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.of(text).to_string()
     }
 
     fn decide_about_statement(&mut self, command: Command, payload: &[u8]) -> Decision {

@@ -1,7 +1,7 @@
 //! A module for tests: a protocol of lines, each answered by a line.
 //!
 //! What a line does depends on its first word: `drop` is left out, `edit` is said as `EDITED`, `wait` is followed by a pause
-//! within its turn, `quit` gives the session up, `leave` does so for good, `break` breaks the module, `tell` is remarked upon, with how many lines came; `long N` is followed by N bytes that are
+//! within its turn, `quit` gives the session up, `leave` does so for good, `break` breaks the module, `tell` is remarked upon, with how many lines came, `clock` with its time; `long N` is followed by N bytes that are
 //! forwarded unseen. Everything else is forwarded.
 
 use tcpcopy_plugin_api::{
@@ -74,6 +74,11 @@ impl Line {
             "break" => return Err(GiveUp::fault("it broke")),
             "quit" => return Err(GiveUp::new("it quit")),
             "leave" => return Err(GiveUp::new("it left").for_good()),
+            "clock" => {
+                actions.open_turn();
+                actions.forward(count);
+                actions.remark(&format!("{} ms", actions.at().0 / 1000 % 1_000_000));
+            }
             "tell" => {
                 actions.open_turn();
                 actions.forward(count);

@@ -1,0 +1,321 @@
+//! What a text leaves behind in its session when it succeeds.
+
+use memchr::{memchr, memmem};
+
+use super::tokens::{Kind, Token, Tokens};
+
+/// Something that is no longer as it was when the session began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    UseDatabase(String),
+    /// Something was set: `key` names what it replaces, `statement` sets it again.
+    Set {
+        key: String,
+        statement: String,
+    },
+    /// A statement was prepared by text.
+    PrepareText {
+        name: String,
+        statement: String,
+    },
+    DeallocateText {
+        name: String,
+    },
+    BeginTransaction,
+    EndTransaction,
+    CreateTemporaryTable,
+    LockTables,
+    UnlockTables,
+    NamedLock,
+    /// A connection of production would be ended, by its number.
+    Kill,
+}
+
+/// What statements with an effect begin with.
+const BEGINNINGS: [&str; 14] = [
+    "SET",
+    "USE",
+    "BEGIN",
+    "START",
+    "COMMIT",
+    "ROLLBACK",
+    "PREPARE",
+    "DEALLOCATE",
+    "DROP",
+    "CREATE",
+    "LOCK",
+    "UNLOCK",
+    "FLUSH",
+    "KILL",
+];
+/// In longer texts named locks are not looked for.
+const LOOKED_THROUGH: usize = 4096;
+
+/// What each statement of a text leaves behind, in their order.
+pub(crate) fn effects(text: &[u8]) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let lossy = String::from_utf8_lossy(text);
+    if has_several(text) || begins_with_effect(&lossy) {
+        let mut statement = Vec::new();
+        for token in Tokens::of(&lossy).chain(None) {
+            gather(token, &mut statement, &mut effects);
+        }
+        effects_of(&statement, &mut effects);
+    }
+    if text.len() <= LOOKED_THROUGH && names_lock(text) {
+        effects.push(Effect::NamedLock);
+    }
+    effects
+}
+
+/// Whether there is a semicolon that is not the end.
+fn has_several(text: &[u8]) -> bool {
+    let trimmed = text.trim_ascii_end();
+    memchr(b';', trimmed).is_some_and(|at| at + 1 < trimmed.len())
+}
+
+fn begins_with_effect(text: &str) -> bool {
+    let first = Tokens::of(text).find(|token| !matches!(token.kind, Kind::Comment | Kind::Hint));
+    first.is_some_and(|token| {
+        token.kind == Kind::Executable || BEGINNINGS.iter().any(|beginning| token.is_word(beginning))
+    })
+}
+
+fn names_lock(text: &[u8]) -> bool {
+    [&b"GET_LOCK"[..], b"get_lock"].into_iter().any(|name| memmem::find(text, name).is_some())
+}
+
+/// A token belongs to the statement that is being read, or ends it. Comments that are code are read as such.
+fn gather<'a>(token: Token<'a>, statement: &mut Vec<Token<'a>>, effects: &mut Vec<Effect>) {
+    match token.kind {
+        Kind::Comment | Kind::Hint => {}
+        Kind::Executable => {
+            for inner in Tokens::of(token.executable()).filter(|inner| !inner.is_comment()) {
+                statement.push(inner);
+            }
+        }
+        Kind::Symbol(b';') => {
+            effects_of(statement, effects);
+            statement.clear();
+        }
+        _ => statement.push(token),
+    }
+}
+
+fn effects_of(statement: &[Token<'_>], effects: &mut Vec<Effect>) {
+    let is = |at: usize, word: &str| statement.get(at).is_some_and(|token| token.is_word(word));
+    let name = |at: usize| statement.get(at).filter(|token| token.is_name()).map(Token::name);
+    let has = |word: &str| statement.iter().any(|token| token.is_word(word));
+    let effect = match statement.first().map(|token| token.text.to_ascii_uppercase()).as_deref() {
+        Some("SET") => return set_effects(statement, effects),
+        Some("USE") => name(1).map(Effect::UseDatabase),
+        Some("BEGIN") if !is(1, "NOT") => Some(Effect::BeginTransaction),
+        Some("START") if is(1, "TRANSACTION") => Some(Effect::BeginTransaction),
+        Some("COMMIT" | "ROLLBACK") if !has("TO") && !is_chained(statement) => Some(Effect::EndTransaction),
+        Some("PREPARE") => name(1)
+            .map(|name| Effect::PrepareText { name: name.to_lowercase(), statement: text_of(statement) }),
+        Some("DEALLOCATE" | "DROP") if is(1, "PREPARE") => {
+            name(2).map(|name| Effect::DeallocateText { name: name.to_lowercase() })
+        }
+        Some("CREATE") if is(1, "TEMPORARY") || (is(1, "OR") && is(3, "TEMPORARY")) => {
+            Some(Effect::CreateTemporaryTable)
+        }
+        Some("LOCK") => Some(Effect::LockTables),
+        Some("FLUSH") if has("LOCK") => Some(Effect::LockTables),
+        Some("UNLOCK") => Some(Effect::UnlockTables),
+        Some("KILL") => Some(Effect::Kill),
+        _ => None,
+    };
+    effects.extend(effect);
+}
+
+/// `AND CHAIN`: the next transaction begins at once.
+fn is_chained(statement: &[Token<'_>]) -> bool {
+    statement.windows(2).any(|pair| pair[0].is_word("AND") && pair[1].is_word("CHAIN"))
+}
+
+/// A statement's tokens as a text again.
+fn text_of(tokens: &[Token<'_>]) -> String {
+    let mut text = String::new();
+    let mut end = None;
+    for token in tokens {
+        if end.is_some_and(|end| end != token.start) {
+            text.push(' ');
+        }
+        text.push_str(token.text);
+        end = Some(token.end());
+    }
+    text
+}
+
+fn set_effects(statement: &[Token<'_>], effects: &mut Vec<Effect>) {
+    let is = |at: usize, word: &str| statement.get(at).is_some_and(|token| token.is_word(word));
+    let whole = |key: &str| Effect::Set { key: key.to_owned(), statement: text_of(statement) };
+    let is_session = is(1, "SESSION") || is(1, "LOCAL");
+    if is(1, "NAMES") {
+        effects.push(whole("names"));
+    } else if is(1, "CHARSET") || (is(1, "CHARACTER") && is(2, "SET")) {
+        effects.push(whole("character set"));
+    } else if is(1, "ROLE") {
+        effects.push(whole("role"));
+    } else if is_session && is(2, "TRANSACTION") {
+        effects.push(whole(if is(3, "ISOLATION") { "isolation level" } else { "transaction access" }));
+    } else if !["PASSWORD", "DEFAULT", "TRANSACTION", "STATEMENT", "RESOURCE"].iter().any(|word| is(1, word))
+    {
+        let mut scope = Scope::Session;
+        for assignment in assignments(&statement[1..]) {
+            effects.extend(scope.effect_of(assignment));
+        }
+    }
+}
+
+/// The parts of a SET statement between its commas.
+pub(super) fn assignments<'a, 'b>(tokens: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]> {
+    let mut depth = 0_usize;
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Kind::Symbol(b'(') => depth += 1,
+            Kind::Symbol(b')') => depth = depth.saturating_sub(1),
+            Kind::Symbol(b',') if depth == 0 => {
+                parts.push(&tokens[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&tokens[start..]);
+    parts
+}
+
+/// Whose variables are set; the word counts for what follows as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    Session,
+    Other,
+}
+
+impl Scope {
+    /// The scope that a word names.
+    pub(super) fn of(token: &Token<'_>) -> Option<Self> {
+        match token.text.to_ascii_uppercase().as_str() {
+            _ if !matches!(token.kind, Kind::Word | Kind::MemberWord) => None,
+            "SESSION" | "LOCAL" => Some(Self::Session),
+            "GLOBAL" | "PERSIST" | "PERSIST_ONLY" => Some(Self::Other),
+            _ => None,
+        }
+    }
+
+    fn effect_of(&mut self, assignment: &[Token<'_>]) -> Option<Effect> {
+        let (scope, variable) = split(assignment, self);
+        let (name, _) = variable.split_first()?;
+        let key = match name.kind {
+            Kind::Variable => name.text.to_lowercase(),
+            Kind::Symbol(b'@') => format!("@{}", variable.get(1)?.name().to_lowercase()),
+            _ if scope == Self::Session && name.is_name() => name.name().to_lowercase(),
+            _ => return None,
+        };
+        Some(Effect::Set { key, statement: format!("SET {}", text_of(variable)) })
+    }
+}
+
+/// An assignment without its scope, and that. `latest`: what the last word said.
+pub(super) fn split<'a, 'b>(assignment: &'a [Token<'b>], latest: &mut Scope) -> (Scope, &'a [Token<'b>]) {
+    match assignment {
+        [mark, scope, dot, rest @ ..] if mark.kind == Kind::SystemVariable && dot.is(b'.') => {
+            (Scope::of(scope).unwrap_or(Scope::Other), rest)
+        }
+        [mark, rest @ ..] if mark.kind == Kind::SystemVariable => (Scope::Session, rest),
+        [word, rest @ ..] if Scope::of(word).is_some() && !rest.first().is_some_and(|next| next.is(b'=')) => {
+            *latest = Scope::of(word).unwrap_or(Scope::Other);
+            (*latest, rest)
+        }
+        all => (*latest, all),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(key: &str, statement: &str) -> Effect {
+        Effect::Set { key: key.to_owned(), statement: statement.to_owned() }
+    }
+
+    #[test]
+    fn what_is_set_is_set_again_one_by_one() {
+        for (text, expected) in [
+            (
+                "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+                vec![set("names", "SET NAMES utf8mb4 COLLATE utf8mb4_bin")],
+            ),
+            (
+                "set autocommit=0, @A := f(1, 2)",
+                vec![set("autocommit", "SET autocommit=0"), set("@a", "SET @A := f(1, 2)")],
+            ),
+            ("SET @@session.sql_mode='ANSI'", vec![set("sql_mode", "SET sql_mode='ANSI'")]),
+            ("SET GLOBAL a=1, b=2, SESSION c=3", vec![set("c", "SET c=3")]),
+            ("SET @@global.a=1, b=2", vec![set("b", "SET b=2")]),
+            ("SET PERSIST a=1; SET PASSWORD='x'; SET TRANSACTION READ ONLY", vec![]),
+            (
+                "/*!40101 SET character_set_client = utf8 */;",
+                vec![set("character_set_client", "SET character_set_client = utf8")],
+            ),
+            (
+                "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                vec![set("isolation level", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")],
+            ),
+            ("SET STATEMENT max_statement_time=1 FOR SELECT 1", vec![]),
+        ] {
+            assert_eq!(effects(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_effects_are_noticed() {
+        let name = || "s".to_owned();
+        for (text, expected) in [
+            ("use `my db`", vec![Effect::UseDatabase("my db".to_owned())]),
+            ("-- first\nBEGIN", vec![Effect::BeginTransaction]),
+            ("start transaction read only", vec![Effect::BeginTransaction]),
+            ("commit", vec![Effect::EndTransaction]),
+            ("ROLLBACK TO SAVEPOINT a", vec![]),
+            ("COMMIT AND CHAIN", vec![]),
+            (
+                "PREPARE S FROM 'SELECT 1; SELECT 2'",
+                vec![Effect::PrepareText {
+                    name: name(),
+                    statement: "PREPARE S FROM 'SELECT 1; SELECT 2'".to_owned(),
+                }],
+            ),
+            ("DROP PREPARE s", vec![Effect::DeallocateText { name: name() }]),
+            ("CREATE TEMPORARY TABLE t (a INT)", vec![Effect::CreateTemporaryTable]),
+            ("CREATE OR REPLACE TEMPORARY TABLE t (a INT)", vec![Effect::CreateTemporaryTable]),
+            ("LOCK TABLES t READ", vec![Effect::LockTables]),
+            ("FLUSH TABLES WITH READ LOCK", vec![Effect::LockTables]),
+            ("UNLOCK TABLES", vec![Effect::UnlockTables]),
+            ("SELECT GET_LOCK('a', 1)", vec![Effect::NamedLock]),
+            ("kill 5", vec![Effect::Kill]),
+            ("SELECT 1; USE a; SELECT 'USE b;'", vec![Effect::UseDatabase("a".to_owned())]),
+            ("SELECT 'SET a=1'", vec![]),
+            ("INSERT INTO t VALUES (1)", vec![]),
+        ] {
+            assert_eq!(effects(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_breaks_it(text in proptest::collection::vec(any::<u8>(), 0..300)) {
+            effects(&text);
+        }
+
+        #[test]
+        fn no_setting_breaks_it(rest in "[a-z0-9 ()'\",;`@=:.*/#-]{0,100}") {
+            effects(format!("SET {rest}").as_bytes());
+        }
+    }
+}
