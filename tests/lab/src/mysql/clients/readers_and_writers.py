@@ -8,7 +8,7 @@ WRITES = [
     "insert into notes (note, number) values ('{tag}', 1) /* held-back */",
     "update notes set number = number + 1 where note = '{tag}' /* held-back */",
     "/* held-back */ delete from notes where note = '{tag}'",
-    "with old as (select id from notes) delete from notes where id in (select id from old) /* held-back {tag} */",
+    "insert into notes (note, number) with one as (select 1 as number) select '{tag}', number from one /* held-back */",
     "select id from notes where note = '{tag}' for update /* held-back */",
     "select note from notes into @held_back /* held-back {tag} */",
     "create temporary table if not exists mine (id int) /* held-back {tag} */",
