@@ -61,6 +61,8 @@ pub(crate) struct MysqlConversation {
     file: File,
     /// What the user says is left out up to the end of its transaction.
     skips_transaction: bool,
+    /// The user's session is being reset: nothing more is said until it is.
+    is_resetting: bool,
     /// The user has said good-bye.
     has_quit: bool,
     /// The user will say nothing more.
@@ -164,6 +166,7 @@ impl MysqlConversation {
             is_turn_begun: false,
             file: File::NotWanted,
             skips_transaction: false,
+            is_resetting: false,
             has_quit: false,
             has_left: false,
             is_unsure: joined,
@@ -281,6 +284,7 @@ impl Conversation for MysqlConversation {
         self.target_reader = ResponseReader::default();
         self.file = File::NotWanted;
         self.is_turn_begun = false;
+        self.is_resetting = false;
         let is_withdrawn = self.ledger.withdraw();
         if self.session.login.is_none() && !self.is_joined {
             self.user = UserPlace::Login;

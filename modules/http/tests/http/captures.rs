@@ -2,61 +2,13 @@
 //! the online server did.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::fs;
 
-use flate2::read::GzDecoder;
 use tcpcopy_plugin_api::Answer;
 use tcpcopy_plugin_api::testing::{Connection as Said, Outcome};
-use tempfile::NamedTempFile;
 
 use crate::play;
-use crate::reassembly::{Connection, connections};
-
-/// The folder with the captures; `None`, and said so, where it does not exist. A CI machine must have it.
-fn traces() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/traces/http");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(env::var_os("CI").is_none(), "{} is missing, and CI is set", folder.display());
-    eprintln!("SKIPPED: {} is missing, no real capture was read", folder.display());
-    None
-}
-
-/// The frames of a file, unpacked if need be.
-fn frames(file: &Path) -> Vec<(Duration, Vec<u8>)> {
-    let mut unpacked = NamedTempFile::new().expect("a temporary file");
-    let mut packed = File::open(file).expect("the capture opens");
-    if file.extension().is_some_and(|extension| extension == "gz") {
-        io::copy(&mut GzDecoder::new(packed), &mut unpacked).expect("the capture unpacks");
-    } else {
-        io::copy(&mut packed, &mut unpacked).expect("the capture is read");
-    }
-    unpacked.flush().expect("the temporary file is written");
-    let mut capture = pcap::Capture::from_file(unpacked.path()).expect("the capture opens");
-    assert_eq!(capture.get_datalink(), pcap::Linktype::ETHERNET, "{}", file.display());
-    let mut frames = Vec::new();
-    loop {
-        match capture.next_packet() {
-            Ok(packet) => {
-                let time = packet.header.ts;
-                let time =
-                    Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64);
-                frames.push((time, packet.data.to_vec()));
-            }
-            Err(pcap::Error::NoMorePackets) => return frames,
-            Err(error) => panic!("{}: {error}", file.display()),
-        }
-    }
-}
-
-fn load(traces: &Path, file: &str) -> Vec<Connection> {
-    connections(&frames(&traces.join(file)))
-}
+use crate::reassembly::{load, traces};
 
 /// What a file holds.
 struct Facts {
@@ -141,7 +93,7 @@ fn labels(outcomes: &[Outcome]) -> BTreeMap<&str, usize> {
 
 #[test]
 fn the_table_has_every_capture() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces("http") else { return };
     let files =
         fs::read_dir(traces).expect("the folder is read").map(|entry| entry.expect("an entry").file_name());
     let files: BTreeSet<_> = files.map(|name| name.into_string().expect("a name in ASCII")).collect();
@@ -151,7 +103,7 @@ fn the_table_has_every_capture() {
 
 #[test]
 fn every_capture_is_read_request_by_request() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces("http") else { return };
     for Facts { file, connections, requests, answered, labels: expected } in CAPTURES {
         let loaded = load(&traces, file);
         let outcomes: Vec<_> =
@@ -167,7 +119,7 @@ fn every_capture_is_read_request_by_request() {
 
 #[test]
 fn nothing_is_lost_where_nothing_is_configured() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces("http") else { return };
     for Facts { file, .. } in CAPTURES {
         for connection in load(&traces, file) {
             let outcome = play("", &connection.transcript());
@@ -179,7 +131,7 @@ fn nothing_is_lost_where_nothing_is_configured() {
 
 #[test]
 fn answers_that_are_the_same_compare_as_the_same() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces("http") else { return };
     for Facts { file, .. } in CAPTURES {
         for connection in load(&traces, file) {
             for exchange in play("compare = true", &connection.transcript()).exchanges {

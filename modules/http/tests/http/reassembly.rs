@@ -1,12 +1,18 @@
-//! Captured packets put in order, as far as these tests need it: what each side of each connection said, and when.
+//! Captures read and put in order, as far as tests of modules need it: what each side of each connection said, and when.
 
 use std::collections::BTreeMap;
+use std::env;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice};
+use flate2::read::GzDecoder;
 use tcpcopy_plugin_api::Side;
 use tcpcopy_plugin_api::testing::Transcript;
+use tempfile::NamedTempFile;
 
 /// A captured connection.
 #[derive(Debug)]
@@ -38,8 +44,51 @@ struct Stream {
     fin: Option<u32>,
 }
 
+/// The folder with the captures of a protocol; `None`, and said so, where it does not exist. A CI machine must have it.
+pub(crate) fn traces(protocol: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/traces").join(protocol);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(env::var_os("CI").is_none(), "{} is missing, and CI is set", folder.display());
+    eprintln!("SKIPPED: {} is missing, no real capture was read", folder.display());
+    None
+}
+
+/// The frames of a file, unpacked if need be.
+fn frames(file: &Path) -> Vec<(Duration, Vec<u8>)> {
+    let mut unpacked = NamedTempFile::new().expect("a temporary file");
+    let mut packed = File::open(file).expect("the capture opens");
+    if file.extension().is_some_and(|extension| extension == "gz") {
+        io::copy(&mut GzDecoder::new(packed), &mut unpacked).expect("the capture unpacks");
+    } else {
+        io::copy(&mut packed, &mut unpacked).expect("the capture is read");
+    }
+    unpacked.flush().expect("the temporary file is written");
+    let mut capture = pcap::Capture::from_file(unpacked.path()).expect("the capture opens");
+    assert_eq!(capture.get_datalink(), pcap::Linktype::ETHERNET, "{}", file.display());
+    let mut frames = Vec::new();
+    loop {
+        match capture.next_packet() {
+            Ok(packet) => {
+                let time = packet.header.ts;
+                let time =
+                    Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64);
+                frames.push((time, packet.data.to_vec()));
+            }
+            Err(pcap::Error::NoMorePackets) => return frames,
+            Err(error) => panic!("{}: {error}", file.display()),
+        }
+    }
+}
+
+/// The connections of a capture.
+pub(crate) fn load(traces: &Path, file: &str) -> Vec<Connection> {
+    connections(&frames(&traces.join(file)))
+}
+
 /// The connections in captured Ethernet frames, in the order in which they begin.
-pub(crate) fn connections(frames: &[(Duration, Vec<u8>)]) -> Vec<Connection> {
+fn connections(frames: &[(Duration, Vec<u8>)]) -> Vec<Connection> {
     let mut connections: Vec<Connection> = Vec::new();
     let mut known: BTreeMap<(SocketAddr, SocketAddr), usize> = BTreeMap::new();
     for (time, frame) in frames {

@@ -76,6 +76,7 @@ impl MysqlConversation {
         if let Some(status) = reply.status {
             self.session.observe(status);
         }
+        self.is_resetting &= !matches!(meaning, Meaning::Reset);
         if let Meaning::Prepared(ordinal) = meaning {
             return self.session.statements.learn_target(ordinal, reply.prepared);
         }

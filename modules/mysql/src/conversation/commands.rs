@@ -24,7 +24,8 @@ const MOST_UNSETTLED: usize = 4096;
 const NOT_ASKED_FOR: &str = "a file that the target did not ask for";
 const INCOMPLETE: &str = "an incomplete command";
 const OF_LOST_TRANSACTION: &str = "of a transaction that was lost with the target's connection";
-const NOT_PREPARED_HERE: &str = "of a statement that was prepared before the capture began";
+const NOT_PREPARED_HERE: &str = "of a statement whose preparation was not captured";
+const NOT_THERE: &str = "a close of a statement that is not there";
 const FAILED_TO_PREPARE: &str = "of a statement that the target could not prepare";
 const HELD_BACK: &str = "of a statement that was held back";
 const KILLS: &str = "KILL: it names a connection of production";
@@ -186,6 +187,10 @@ impl MysqlConversation {
             self.is_unsure = false;
             return self.read_change_user(input, speech);
         }
+        // What it forgets is what was set up before, and not what the user sets up next.
+        if self.is_resetting || (command == Command::ResetConnection && self.ledger.owed_by_target() > 0) {
+            return Ok(Progress::Waits);
+        }
         let decision = self.decide(command, payload, header)?;
         match decision {
             Decision::Wait => return Ok(Progress::Waits),
@@ -202,6 +207,7 @@ impl MysqlConversation {
                 say_edited(header, input, edit, speech)?;
                 self.close_turn(command, speech);
                 self.has_quit |= command == Command::Quit;
+                self.is_resetting = command == Command::ResetConnection;
                 self.pass(header, None);
             }
         }
@@ -406,6 +412,7 @@ impl MysqlConversation {
         let ordinal = match self.session.statements.find(id, hears_online) {
             Meant::Statement(ordinal) => ordinal,
             Meant::NotYetKnown => return Decision::Wait,
+            Meant::Unknown if command == Command::Close => return Decision::leave_out(NOT_THERE),
             Meant::Unknown => return Decision::leave_out(NOT_PREPARED_HERE),
         };
         let Some(statement) = self.session.statements.get(ordinal) else { return Decision::Wait };

@@ -84,7 +84,10 @@ impl MysqlConversation {
         if let Some(reason) = self.settings.filter.session_refusal(&login.user, login.database.as_deref()) {
             return Err(GiveUp::new(reason).for_good());
         }
-        let Some(greeting) = &self.greeting else { return Ok(Progress::Waits) };
+        let is_answered = self.ledger.owed_by_target() == 0;
+        let Some(greeting) = self.greeting.as_ref().filter(|_| is_answered) else {
+            return Ok(Progress::Waits);
+        };
         let account = self.account_of(&login)?;
         let (entering, said, plugin) = enter(&account, greeting)?;
         let ours = as_target(&login, &account).write_change(greeting, &plugin, &said);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh64::xxh64;
 
 use super::tokens::{Kind, Token, Tokens};
-use super::words::{KEYWORDS, find};
+use super::words::{FUNCTIONS, KEYWORDS, find};
 
 /// Characters of a digest.
 const LONGEST: usize = 200;
@@ -121,8 +121,7 @@ impl Words {
         let mut before = "";
         let words = self.words.iter().map(String::as_str);
         for word in words {
-            let is_called =
-                word == "(" && find(&KEYWORDS, before).is_none() && before.ends_with(char::is_alphanumeric);
+            let is_called = word == "(" && may_be_called(before);
             let joins =
                 matches!(word, "," | ")" | ";" | ".") || matches!(before, "(" | "." | "@" | "@@" | "");
             if !joins && !is_called {
@@ -137,6 +136,12 @@ impl Words {
             None => digest,
         }
     }
+}
+
+/// Whether a word in front of a parenthesis is the name of a function, or of a table with its columns.
+fn may_be_called(word: &str) -> bool {
+    let is_name = word.ends_with(|last: char| last.is_alphanumeric() || last == '_' || last == '`');
+    is_name && (find(&FUNCTIONS, word).is_some() || find(&KEYWORDS, word).is_none())
 }
 
 #[cfg(test)]
@@ -155,6 +160,7 @@ mod tests {
             ("SELECT COUNT(*), max(a.b) FROM `my table` a", "SELECT COUNT(*), max(a.b) FROM `my table` a"),
             ("SELECT * FROM t WHERE a IN (SELECT 1)", "SELECT * FROM t WHERE a IN (SELECT ?)"),
             ("SELECT @@version, @a", "SELECT @@version, @a"),
+            ("select database(), if(a, 1, 2)", "SELECT DATABASE(), IF(a, ?, ?)"),
             ("", ""),
         ] {
             assert_eq!(digest(text.as_bytes()), expected, "{text}");

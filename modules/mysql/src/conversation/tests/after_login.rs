@@ -117,7 +117,7 @@ fn what_has_no_statement_at_the_target_is_left_out() {
         .client(execute(9, b"\0\x01\0\0\0"));
     let outcome = play(&module(""), &failed);
     assert_eq!(outcome.discarded["of a statement that the target could not prepare"], 14);
-    assert_eq!(outcome.discarded["of a statement that was prepared before the capture began"], 14);
+    assert_eq!(outcome.discarded["of a statement whose preparation was not captured"], 14);
 }
 
 #[test]
@@ -147,6 +147,24 @@ fn a_new_connection_is_brought_to_where_the_lost_one_was() {
         execute(8, b"\0\x01\0\0\0\0\x01\x08\0\x2b\0\0\0\0\0\0\0"),
     ];
     assert_eq!(behind_login(&outcome), expected.concat());
+}
+
+#[test]
+fn a_reset_forgets_what_was_before_it_alone() {
+    let prepare = command(0x16, b"SELECT 1");
+    let transcript = in_()
+        .client(&prepare)
+        .client(command(0x1f, b""))
+        .client(&prepare)
+        .client(execute(2, b"\0\x01\0\0\0"))
+        .client(execute(1, b"\0\x01\0\0\0"))
+        .target(prepared(3, 0))
+        .target(said(1, &[OK]))
+        .target(prepared(4, 0));
+    let outcome = play(&module(""), &transcript);
+    let expected = [prepare.clone(), command(0x1f, b""), prepare, execute(4, b"\0\x01\0\0\0")];
+    assert_eq!(behind_login(&outcome), expected.concat());
+    assert_eq!(outcome.discarded["of a statement whose preparation was not captured"], 14);
 }
 
 #[test]

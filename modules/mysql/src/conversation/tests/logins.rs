@@ -108,6 +108,17 @@ fn said_ok() -> Vec<u8> {
 }
 
 #[test]
+fn a_change_of_the_user_waits_for_the_answers_before_it() {
+    let change = command(0x11, b"app\0\0shop\0\x2d\0mysql_native_password\0");
+    let transcript = in_().client(query("SELECT 1")).client(&change).client(query("SELECT 2"));
+    let early = play(&module(""), &transcript);
+    assert_eq!(behind_login(&early), query("SELECT 1"));
+    let outcome = play(&module(""), &transcript.target(rows(1)).target(said(1, &[OK])));
+    assert!(behind_login(&outcome).ends_with(&query("SELECT 2")));
+    assert_eq!(outcome.connection().completed.len(), 3);
+}
+
+#[test]
 fn a_user_becomes_another_one() {
     let change = command(0x11, b"app\0\x14abcdefghijklmnopqrstother\0\x2d\0mysql_native_password\0");
     let switch = [b"\xfemysql_native_password\0", &ONLINE[..], b"\0"].concat();
