@@ -15,6 +15,9 @@ const MODULE: Module = Module::new(Library::Mysql, "mysql.so").with_file(include
 const READ_ONLY: Module = Module::new(Library::Mysql, "mysql.so")
     .with_file(concat!("read_only = true\n", include_str!("accounts.toml")));
 
+/// Of scenarios in which the target has no session from its beginning to its end.
+const RESTORED: &[Demand] = &[Demand::AllServed, Demand::Restored];
+
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
         demo(),
@@ -73,13 +76,18 @@ fn loss() -> Scenario {
 fn joined() -> Scenario {
     Scenario {
         events: vec![Event { at: Duration::from_secs(2), action: Action::Start(Who::Tcpcopy) }],
+        demands: RESTORED,
         ..plain("mysql-joined", "every session is open before tcpcopy starts", python(Script::Steady, 10))
     }
 }
 
 fn target_drops(name: &'static str, about: &'static str, clients: Clients) -> Scenario {
     let drop = |at| Event { at: Duration::from_millis(at), action: Action::Disconnect };
-    Scenario { events: vec![drop(1500), drop(2500), drop(3500)], ..plain(name, about, clients) }
+    Scenario {
+        events: vec![drop(1500), drop(2500), drop(3500)],
+        demands: RESTORED,
+        ..plain(name, about, clients)
+    }
 }
 
 fn read_only() -> Scenario {

@@ -41,6 +41,8 @@ pub enum Demand {
     OneAtATime,
     /// Statements that the target is not to execute were left out, and each is counted as left out to be read only.
     HeldBack,
+    /// The module had to log in again, or in the middle of a session, and to restore what the session had been.
+    Restored,
 }
 
 /// What demands are judged by.
@@ -55,6 +57,8 @@ pub(crate) struct Evidence<'e> {
     pub(crate) overlapping: u64,
     /// Statements a database was sent that are not to reach the target.
     pub(crate) held_back: u64,
+    /// Commands of modules' own that restored sessions of a database, logins among them.
+    pub(crate) restoring: u64,
 }
 
 /// What reports say of modules, as far as it matters here.
@@ -184,6 +188,8 @@ fn complaint(demand: &Demand, reports: &[Report], evidence: &Evidence<'_>) -> Op
             })
         }
         Demand::HeldBack => held_back(reports, evidence.held_back),
+        Demand::Restored => (evidence.restoring == 0)
+            .then(|| "no session had to be restored: the scenario shows nothing".to_owned()),
     }
 }
 
@@ -267,7 +273,8 @@ mod tests {
     fn is_met(demand: Demand, report: &Value) -> bool {
         let spoiled = Tally { missing: 3, ..Tally::default() };
         let reports = std::slice::from_ref(report);
-        let evidence = Evidence { reports, spoiled: &spoiled, fed: 150, overlapping: 0, held_back: 7 };
+        let evidence =
+            Evidence { reports, spoiled: &spoiled, fed: 150, overlapping: 0, held_back: 7, restoring: 1 };
         complaints(&[demand], &evidence).is_empty()
     }
 
@@ -285,6 +292,7 @@ mod tests {
             Demand::NoPayload,
             Demand::OneAtATime,
             Demand::HeldBack,
+            Demand::Restored,
         ] {
             assert!(is_met(demand, &report()), "{demand:?}");
         }
@@ -317,14 +325,16 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_overlap_at_the_target_are_told() {
+    fn what_only_servers_tell_is_demanded_too() {
+        let reports = [report()];
         let evidence = Evidence {
-            reports: &[report()],
+            reports: &reports,
             spoiled: &Tally::default(),
             fed: 0,
             overlapping: 2,
             held_back: 0,
+            restoring: 0,
         };
-        assert_eq!(complaints(&[Demand::OneAtATime], &evidence).len(), 1);
+        assert_eq!(complaints(&[Demand::OneAtATime, Demand::HeldBack, Demand::Restored], &evidence).len(), 3);
     }
 }

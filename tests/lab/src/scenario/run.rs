@@ -111,6 +111,7 @@ pub fn run(
             fed,
             overlapping: account.target.iter().map(|record| record.overlapping).sum(),
             held_back: account.databases.as_ref().map_or(0, Databases::held_back),
+            restoring: account.databases.as_ref().map_or(0, |databases| databases.account.restoring),
         },
     ));
     let outcome = Outcome {

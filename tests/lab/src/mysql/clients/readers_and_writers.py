@@ -10,7 +10,7 @@ WRITES = [
     "/* held-back */ delete from notes where note = '{tag}'",
     "insert into notes (note, number) with one as (select 1 as number) select '{tag}', number from one /* held-back */",
     "select id from notes where note = '{tag}' for update /* held-back */",
-    "select note from notes into @held_back /* held-back {tag} */",
+    "select note from notes limit 1 into @held_back /* held-back {tag} */",
     "create temporary table if not exists mine (id int) /* held-back {tag} */",
 ]
 READS = [
