@@ -9,7 +9,11 @@ NAMES ?=
 TARGET = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 LAB = $(TARGET)/release/lab
 # The protocol modules that scenarios of the lab load.
-MODULES = -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-tagged
+MODULES = -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-tagged -p tcpcopy-mod-mysql
+
+# Databases and their clients are installed where they are wanted.
+DEPS = $(if $(findstring mysql,$(SCENARIO)),mysql)
+test unit fidelity: DEPS = mysql
 
 .PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim release deps
 
@@ -58,4 +62,4 @@ sim: deps
 	SIM_SEEDS=$(SEEDS) $(CARGO) test --release -p tcpcopy-sim
 
 deps:
-	@tests/lab/install-deps
+	@tests/lab/install-deps $(DEPS)

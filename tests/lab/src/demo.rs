@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow};
 
+use crate::mysql::accounting::Executed;
 use crate::scenario::outcome::Outcome;
 use crate::scenario::peers::Peers;
 use crate::scenario::run::{self, Moment};
@@ -117,6 +118,14 @@ pub(crate) fn conclude(terminal: &mut Terminal, outcome: &Outcome) {
         .line(&terminal.strong(&format!("  {:<36}{:>18}{:>22}", "", "users → online", "tcpcopy → target")));
     for (name, left, right) in rows {
         terminal.line(&format!("  {name:<36}{left:>18}{right:>22}"));
+    }
+    for Executed { command, online, target } in &outcome.executed {
+        terminal.line(&format!(
+            "  {:<36}{:>18}{:>22}",
+            format!("executed: {command}"),
+            count(*online),
+            count(*target)
+        ));
     }
     terminal.line("");
     terminal.line(&terminal.strong(&format!("  {:<36}{:>18}{:>22}", "", "tcpcopy", "intercept")));

@@ -18,6 +18,7 @@ pub mod table;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::mysql::clients::Clients;
 use crate::scenario::demand::Demand;
 use crate::scenario::module::{Module, Swap};
 use crate::traffic::{ServerPlan, UserConnection, UsersPlan};
@@ -45,6 +46,8 @@ pub struct Scenario {
     pub users: Vec<UsersPlan>,
     /// More users beside them, whose requests do not count: they send what a module is to break on.
     pub spoilers: Vec<UsersPlan>,
+    /// Clients of a database, where the servers are some.
+    pub clients: Vec<Clients>,
     /// The online server.
     pub online: Server,
     /// The target server.
@@ -121,6 +124,8 @@ pub enum Server {
     Tagged(ServerPlan),
     /// nginx; what it received is read from its access log.
     Nginx,
+    /// MariaDB; what it executed is read from its general log.
+    MariaDb,
 }
 
 /// One tcpcopy process.
@@ -180,6 +185,8 @@ pub enum Action {
     Open(Hop),
     /// A mapping gets another module, by `tcpcopy ctl`.
     Swap(Swap),
+    /// A target that is a database ends every connection that is between two commands.
+    Disconnect,
 }
 
 impl Action {
@@ -200,6 +207,7 @@ impl std::fmt::Display for Action {
             Self::Cut(hop) => write!(f, "{hop} hop cut"),
             Self::Open(hop) => write!(f, "{hop} hop open again"),
             Self::Swap(swap) => swap.fmt(f),
+            Self::Disconnect => f.write_str("idle connections ended by the target server"),
         }
     }
 }
@@ -239,6 +247,7 @@ impl Scenario {
             mappings: vec![Mapping::v4(PORT)],
             users: vec![users],
             spoilers: Vec::new(),
+            clients: Vec::new(),
             online: Server::Tagged(ServerPlan::default()),
             target: Server::Tagged(ServerPlan::default()),
             processes: 1,
@@ -259,7 +268,7 @@ impl Scenario {
             Action::Start(party) | Action::Kill(party) | Action::Stop(party) | Action::Continue(party) => {
                 party == who
             }
-            Action::Cut(_) | Action::Open(_) | Action::Swap(_) => false,
+            Action::Cut(_) | Action::Open(_) | Action::Swap(_) | Action::Disconnect => false,
         };
         self.events.iter().find(about).is_some_and(|event| matches!(event.action, Action::Start(_)))
     }

@@ -39,6 +39,10 @@ pub enum Demand {
     NoPayload,
     /// The target got each request after its answer to the one before on the same connection.
     OneAtATime,
+    /// Statements that the target is not to execute were left out, and each is counted as left out to be read only.
+    HeldBack,
+    /// The module had to log in again, or in the middle of a session, and to restore what the session had been.
+    Restored,
 }
 
 /// What demands are judged by.
@@ -51,6 +55,10 @@ pub(crate) struct Evidence<'e> {
     pub(crate) fed: u64,
     /// Requests the target got before it had answered the one before.
     pub(crate) overlapping: u64,
+    /// Statements a database was sent that are not to reach the target.
+    pub(crate) held_back: u64,
+    /// Commands of modules' own that restored sessions of a database, logins among them.
+    pub(crate) restoring: u64,
 }
 
 /// What reports say of modules, as far as it matters here.
@@ -70,6 +78,13 @@ struct Sessions {
 #[derive(Debug, Deserialize)]
 struct Modules {
     generations: Vec<Generation>,
+    discards: Vec<Discard>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Discard {
+    reason: String,
+    times: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,6 +187,9 @@ fn complaint(demand: &Demand, reports: &[Report], evidence: &Evidence<'_>) -> Op
                 format!("the target got {overlapping} requests before it had answered the ones before")
             })
         }
+        Demand::HeldBack => held_back(reports, evidence.held_back),
+        Demand::Restored => (evidence.restoring == 0)
+            .then(|| "no session had to be restored: the scenario shows nothing".to_owned()),
     }
 }
 
@@ -180,6 +198,14 @@ fn spoiled(what: &str, expected: u64, counted: u64, missed: u64) -> Option<Strin
     (counted != expected || missed != expected).then(|| {
         format!("{expected} sessions had to {what}: the report counts {counted}, the target misses {missed}")
     })
+}
+
+fn held_back(reports: &[Report], expected: u64) -> Option<String> {
+    let discards = reports.iter().flat_map(|report| &report.modules.discards);
+    let read_only = discards.filter(|discard| discard.reason.starts_with("read only"));
+    let counted: u64 = read_only.map(|discard| discard.times).sum();
+    (expected == 0 || counted != expected)
+        .then(|| format!("{expected} statements had to be held back: the report counts {counted}"))
 }
 
 /// The feed is thin beside what was answered, and the call that opens a session is the only one.
@@ -228,6 +254,10 @@ mod tests {
                 generation("a.so", "retired", 5, 0),
                 generation("b.so", "rolled_back", 4, 3),
                 generation("c.so", "current", 0, 0),
+            ], "discards": [
+                { "reason": "read only: it writes", "times": 4 },
+                { "reason": "read only: it locks", "times": 3 },
+                { "reason": "the filter", "times": 1 },
             ] },
             "comparison": [{ "labels": [{ "exchanges": 10, "compared": 9, "outcome_differs": 0, "size_differs": 2 }] }],
             "feed": { "response_bytes": 2000 },
@@ -243,7 +273,8 @@ mod tests {
     fn is_met(demand: Demand, report: &Value) -> bool {
         let spoiled = Tally { missing: 3, ..Tally::default() };
         let reports = std::slice::from_ref(report);
-        let evidence = Evidence { reports, spoiled: &spoiled, fed: 150, overlapping: 0 };
+        let evidence =
+            Evidence { reports, spoiled: &spoiled, fed: 150, overlapping: 0, held_back: 7, restoring: 1 };
         complaints(&[demand], &evidence).is_empty()
     }
 
@@ -260,6 +291,8 @@ mod tests {
             Demand::OtherSizes,
             Demand::NoPayload,
             Demand::OneAtATime,
+            Demand::HeldBack,
+            Demand::Restored,
         ] {
             assert!(is_met(demand, &report()), "{demand:?}");
         }
@@ -285,14 +318,23 @@ mod tests {
             (Demand::NoPayload, with("/feed/response_bytes", 1000)),
             (Demand::NoPayload, with("/modules/generations/0/calls", 100)),
             (Demand::NoPayload, json!({})),
+            (Demand::HeldBack, with("/modules/discards/0/times", 3)),
         ] {
             assert!(!is_met(demand, &report), "{demand:?}");
         }
     }
 
     #[test]
-    fn requests_that_overlap_at_the_target_are_told() {
-        let evidence = Evidence { reports: &[report()], spoiled: &Tally::default(), fed: 0, overlapping: 2 };
-        assert_eq!(complaints(&[Demand::OneAtATime], &evidence).len(), 1);
+    fn what_only_servers_tell_is_demanded_too() {
+        let reports = [report()];
+        let evidence = Evidence {
+            reports: &reports,
+            spoiled: &Tally::default(),
+            fed: 0,
+            overlapping: 2,
+            held_back: 0,
+            restoring: 0,
+        };
+        assert_eq!(complaints(&[Demand::OneAtATime, Demand::HeldBack, Demand::Restored], &evidence).len(), 3);
     }
 }

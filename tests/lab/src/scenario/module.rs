@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -16,6 +16,8 @@ pub struct Module {
     pub file: &'static str,
     /// Its configuration, as TOML; empty: none.
     pub configuration: &'static str,
+    /// The configuration lies in a file beside the copy, as one with passwords has to.
+    pub in_file: bool,
 }
 
 /// The libraries that modules are copies of.
@@ -27,6 +29,8 @@ pub enum Library {
     Generic,
     /// `tests/modules/tagged`, which fails where it is told to.
     Tagged,
+    /// `modules/mysql`.
+    Mysql,
     /// The first half of `modules/http`: a copy that broke off.
     Torn,
 }
@@ -52,6 +56,7 @@ impl Library {
             Self::Http | Self::Torn => "libhttp_mod.so",
             Self::Generic => "libgeneric_mod.so",
             Self::Tagged => "libtagged_mod.so",
+            Self::Mysql => "libmysql_mod.so",
         }
     }
 }
@@ -60,7 +65,7 @@ impl Module {
     /// A module without a configuration.
     #[must_use]
     pub const fn new(library: Library, file: &'static str) -> Self {
-        Self { library, file, configuration: "" }
+        Self { library, file, configuration: "", in_file: false }
     }
 
     /// The same with that configuration.
@@ -69,14 +74,28 @@ impl Module {
         Self { configuration, ..self }
     }
 
+    /// The same with that configuration in a file.
+    #[must_use]
+    pub const fn with_file(self, configuration: &'static str) -> Self {
+        Self { configuration, in_file: true, ..self }
+    }
+
     /// As it is written behind `--module` and `ctl swap`, when it lies in `shelf`.
     #[must_use]
     pub fn argument(&self, shelf: &Path) -> String {
         let path = shelf.join(self.file).display().to_string();
-        if self.configuration.is_empty() { path } else { format!("{path}:{}", self.configuration) }
+        match self.configuration {
+            "" => path,
+            _ if self.in_file => format!("{path}:{}", self.configuration_file(shelf).display()),
+            text => format!("{path}:{text}"),
+        }
     }
 
-    /// Puts its file on the shelf; `libraries` is where cargo put those.
+    fn configuration_file(&self, shelf: &Path) -> PathBuf {
+        shelf.join(self.file).with_extension("toml")
+    }
+
+    /// Puts its files on the shelf; `libraries` is where cargo put those.
     pub(crate) fn put_on(&self, shelf: &Path, libraries: &Path) -> Result<()> {
         let (from, to) = (libraries.join(self.library.file()), shelf.join(self.file));
         let mut bytes = fs::read(&from).with_context(|| {
@@ -88,13 +107,22 @@ impl Module {
         if self.library == Library::Torn {
             bytes.truncate(bytes.len() / 2);
         }
-        fs::write(&to, bytes).with_context(|| format!("cannot write {}", to.display()))
+        let mut files = vec![(to, bytes)];
+        if self.in_file {
+            files.push((self.configuration_file(shelf), self.configuration.into()));
+        }
+        files.iter().try_for_each(|(path, bytes)| {
+            fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+        })
     }
 }
 
 impl fmt::Display for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, configuration, .. } = self;
+        if self.in_file {
+            return write!(f, "{file} (configured in a file)");
+        }
         match configuration.replace('\n', ", ") {
             none if none.is_empty() => f.write_str(file),
             configuration => write!(f, "{file} ({configuration})"),
@@ -118,5 +146,6 @@ mod tests {
         let http = Module::new(Library::Http, "http-1.so");
         assert_eq!(http.argument(Path::new("")), "http-1.so");
         assert_eq!(http.with("compare = true").argument(Path::new("/m")), "/m/http-1.so:compare = true");
+        assert_eq!(http.with_file("compare = true").argument(Path::new("/m")), "/m/http-1.so:/m/http-1.toml");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::mysql::accounting::Executed;
 use crate::scenario::Scenario;
 use crate::scenario::control::Answer;
 use crate::traffic::{Latency, ServerRecord, Tally, UsersRecord};
@@ -30,6 +31,8 @@ pub struct Outcome {
     pub online: ServerSummary,
     /// What the target server received.
     pub target: ServerSummary,
+    /// What databases executed, command by command; empty where the servers are none.
+    pub executed: Vec<Executed>,
     /// What tcpcopy used while users were at work and the replay drained; several processes add up.
     pub tcpcopy: Usage,
     /// The same for intercept.

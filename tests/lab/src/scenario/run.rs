@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::mysql::accounting::Databases;
 use crate::scenario::accounting::Seen;
 use crate::scenario::control::Answer;
 use crate::scenario::demand::{self, Evidence};
 use crate::scenario::drain::Drain;
 use crate::scenario::outcome::{
-    Outcome, complaints_about, complaints_about_ends, summarize_server, summarize_users,
+    Outcome, ServerSummary, UsersSummary, complaints_about, complaints_about_ends, summarize_server,
+    summarize_users,
 };
 use crate::scenario::peers::Peers;
 use crate::scenario::stage::Stage;
@@ -92,8 +94,10 @@ pub fn run(
     stage.online.stop()?;
     stage.target.stop()?;
     let account = Account::take(&mut stage, scenario)?;
-    let users = summarize_users(&account.users);
-    let mut complaints = complaints_about(scenario, &account.tally, &users);
+    let Sums { users, online, target, tally } = account.sums();
+    let mut complaints = complaints_about(scenario, &tally, &users);
+    complaints.append(&mut stage.clients_complaints()?);
+    complaints.extend(account.databases.iter().flat_map(|databases| databases.account.examples.clone()));
     let reports = stage.reports()?;
     if peers.reports() {
         complaints.extend(complaints_about_ends(&ends));
@@ -107,17 +111,19 @@ pub fn run(
             spoiled: &account.spoiled,
             fed,
             overlapping: account.target.iter().map(|record| record.overlapping).sum(),
+            held_back: account.databases.as_ref().map_or(0, Databases::held_back),
+            restoring: account.databases.as_ref().map_or(0, |databases| databases.account.restoring),
         },
     ));
-    let sent_at = account.sent_at();
     let outcome = Outcome {
         scenario: scenario.name.to_owned(),
         peers: peers.label().to_owned(),
         must: scenario.must,
         users,
-        online: summarize_server(&account.online, &sent_at),
-        target: summarize_server(&account.target, &sent_at),
-        tally: account.tally,
+        online,
+        target,
+        executed: account.databases.as_ref().map(Databases::executed).unwrap_or_default(),
+        tally,
         tcpcopy,
         intercept,
         reports,
@@ -183,6 +189,15 @@ struct Account {
     tally: Tally,
     /// The same of the users that do not count.
     spoiled: Tally,
+    databases: Option<Databases>,
+}
+
+/// The figures of an account.
+struct Sums {
+    users: UsersSummary,
+    online: ServerSummary,
+    target: ServerSummary,
+    tally: Tally,
 }
 
 impl Account {
@@ -196,7 +211,30 @@ impl Account {
                 && scenario.counts(connection.opened_at, request.sent_at, happened)
         });
         let spoiled = compare_if(&users, &target, |_, connection| scenario.is_spoiled(connection));
-        Ok(Self { users, online, target, tally, spoiled })
+        let databases = stage.online.database().is_some();
+        let databases = databases
+            .then(|| {
+                Ok::<_, anyhow::Error>(Databases::of(
+                    stage.online.general_log()?,
+                    stage.target.general_log()?,
+                ))
+            })
+            .transpose()?;
+        Ok(Self { users, online, target, tally, spoiled, databases })
+    }
+
+    fn sums(&self) -> Sums {
+        if let Some(databases) = &self.databases {
+            let [online, target] = databases.servers();
+            return Sums { users: databases.users(), online, target, tally: databases.account.tally() };
+        }
+        let sent_at = self.sent_at();
+        Sums {
+            users: summarize_users(&self.users),
+            online: summarize_server(&self.online, &sent_at),
+            target: summarize_server(&self.target, &sent_at),
+            tally: self.tally.clone(),
+        }
     }
 
     fn sent_at(&self) -> HashMap<RequestId, u64> {

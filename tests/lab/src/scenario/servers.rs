@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 
+use crate::mysql::general_log::GeneralLog;
+use crate::mysql::servers::Database;
 use crate::scenario::Server;
 use crate::traffic::nginx::{self, NginxPlan};
 use crate::traffic::{ServerPlan, ServerRecord};
@@ -32,12 +34,14 @@ pub(crate) struct Servers {
     running: Vec<Process>,
     records: Vec<PathBuf>,
     access_logs: Vec<PathBuf>,
+    databases: Vec<Database>,
 }
 
 impl Servers {
     pub(crate) fn new(host: HostName, server: Server, listen: Vec<SocketAddr>, count: u32) -> Self {
         let (running, records, access_logs) = (Vec::new(), Vec::new(), Vec::new());
-        Self { host, server, listen, count, generation: 0, running, records, access_logs }
+        let databases = Vec::new();
+        Self { host, server, listen, count, generation: 0, running, records, access_logs, databases }
     }
 
     /// Starts the processes and waits until they listen. May be called again after [`stop`](Self::stop).
@@ -51,6 +55,7 @@ impl Servers {
                 self.running.iter().try_for_each(|process| process.wait_for_word("ready", PATIENCE))
             }
             Server::Nginx => self.start_nginx(world),
+            Server::MariaDb => self.start_database(world),
         }
     }
 
@@ -91,12 +96,37 @@ impl Servers {
         Ok(())
     }
 
+    fn start_database(&mut self, world: &World) -> Result<()> {
+        let name = format!("mariadb-{}-{}", self.host, self.generation);
+        let (database, process) = Database::start(world, self.host, &name)?;
+        self.databases.push(database);
+        self.running.push(process);
+        Ok(())
+    }
+
+    /// The database that runs, where the server is one.
+    pub(crate) fn database(&self) -> Option<&Database> {
+        self.databases.last()
+    }
+
+    /// What all the databases executed, after [`stop`](Self::stop).
+    pub(crate) fn general_log(&self) -> Result<GeneralLog> {
+        let mut text = String::new();
+        for database in &self.databases {
+            let path = database.general_log();
+            let bytes =
+                fs::read(&path).with_context(|| format!("there is no general log {}", path.display()))?;
+            text += &String::from_utf8_lossy(&bytes);
+        }
+        Ok(GeneralLog::read(&text))
+    }
+
     /// Ends the processes in the way that lets them write their records.
     pub(crate) fn stop(&mut self) -> Result<()> {
         for mut process in self.running.drain(..) {
             match self.server {
                 Server::Tagged(_) => process.finish(PATIENCE)?,
-                Server::Nginx => process.terminate(PATIENCE)?,
+                Server::Nginx | Server::MariaDb => process.terminate(PATIENCE)?,
             };
         }
         Ok(())

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::mysql::general_log::CAPTURING;
 use crate::scenario::control::{self, Answer};
 use crate::scenario::module::Swap;
 use crate::scenario::outcome::PeerEnd;
@@ -45,6 +46,8 @@ pub(crate) struct Stage<'s> {
     tcpcopies: Vec<Process>,
     recorder: Option<Process>,
     users: Vec<(Process, PathBuf)>,
+    /// Of a database.
+    clients: Vec<Process>,
     /// When each event so far was over, on the clock of the records.
     pub(crate) happened: Vec<u64>,
     /// How often tcpcopy was asked something: numbers the output of `ctl`.
@@ -74,6 +77,7 @@ impl<'s> Stage<'s> {
             tcpcopies: Vec::new(),
             recorder: None,
             users: Vec::new(),
+            clients: Vec::new(),
             happened: Vec::new(),
             questions: 0,
             complaints: Vec::new(),
@@ -171,6 +175,9 @@ impl<'s> Stage<'s> {
             self.tcpcopies.push(tcpcopy);
         }
         self.capturing_since = monotonic_us();
+        if let Some(database) = self.online.database() {
+            database.execute(CAPTURING)?;
+        }
         Ok(())
     }
 
@@ -189,6 +196,16 @@ impl<'s> Stage<'s> {
                 let plan = UsersPlan { targets: targets.clone(), shard, ..plan.clone() };
                 let started = start_users(&self.world, &name, &plan)?;
                 self.users.push(started);
+            }
+        }
+        self.admit_clients()
+    }
+
+    fn admit_clients(&mut self) -> Result<()> {
+        for (number, clients) in self.scenario.clients.iter().enumerate() {
+            for launch in clients.launches(number, self.world.scratch())? {
+                let host = self.world.host(HostName::Client);
+                self.clients.push(Process::start(host, launch, self.world.scratch())?);
             }
         }
         Ok(())
@@ -211,7 +228,7 @@ impl<'s> Stage<'s> {
     /// Whether all users have gone home.
     pub(crate) fn users_are_done(&mut self) -> Result<bool> {
         let mut done = true;
-        for (process, _) in &mut self.users {
+        for process in self.users.iter_mut().map(|(process, _)| process).chain(&mut self.clients) {
             done &= process.ended()?.is_some();
         }
         Ok(done)
@@ -230,6 +247,18 @@ impl<'s> Stage<'s> {
         Ok(records)
     }
 
+    /// Clients of a database that did not end well, and what they said last.
+    pub(crate) fn clients_complaints(&mut self) -> Result<Vec<String>> {
+        let mut complaints = Vec::new();
+        for process in &mut self.clients {
+            let status = process.finish(LAST_WORDS)?;
+            if !status.success() {
+                complaints.push(format!("{} ended with {status}: {}", process.name(), process.last_words()));
+            }
+        }
+        Ok(complaints)
+    }
+
     /// Makes an event happen; returns what was said to it.
     pub(crate) fn act(&mut self, action: Action) -> Result<Vec<Answer>> {
         let mut answers = Vec::new();
@@ -241,6 +270,9 @@ impl<'s> Stage<'s> {
             Action::Cut(hop) => self.world.set_hop(hop, false)?,
             Action::Open(hop) => self.world.set_hop(hop, true)?,
             Action::Swap(swap) => answers = self.swap(&swap)?,
+            Action::Disconnect => {
+                self.target.database().context("the target is no database")?.disconnect_idle()?;
+            }
         }
         self.happened.push(monotonic_us());
         Ok(answers)

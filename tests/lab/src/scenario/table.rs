@@ -10,6 +10,7 @@ pub(crate) mod plans;
 mod recordings;
 mod targets;
 
+use crate::mysql;
 use crate::scenario::{Scenario, Tcpcopy};
 use crate::traffic::UsersPlan;
 
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Scenario> {
         faultless::shapes(),
         modules::modules(),
         recordings::recordings(),
+        mysql::scenarios::scenarios(),
         vec![demo()],
     ]
     .into_iter()
@@ -81,7 +83,9 @@ mod tests {
     #[test]
     fn events_come_in_order_and_while_users_are_at_work() {
         for scenario in all() {
-            let end = scenario.users.iter().filter_map(|plan| plan.duration_ms).max().unwrap_or(0);
+            let users = scenario.users.iter().filter_map(|plan| plan.duration_ms);
+            let clients = scenario.clients.iter().map(|clients| u64::from(clients.seconds) * 1000);
+            let end = users.chain(clients).max().unwrap_or(0);
             let times: Vec<Duration> = scenario.events.iter().map(|event| event.at).collect();
             assert!(times.is_sorted(), "{}", scenario.name);
             assert!(times.iter().all(|at| at.as_millis() < u128::from(end)), "{}", scenario.name);

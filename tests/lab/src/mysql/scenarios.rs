@@ -1,0 +1,116 @@
+//! The scenarios with MySQL: both servers real, the clients real, the target's passwords others than online's.
+
+use std::time::Duration;
+
+use crate::mysql::PORT;
+use crate::mysql::clients::{Clients, Program, Script, User};
+use crate::scenario::demand::Demand;
+use crate::scenario::module::{Library, Module};
+use crate::scenario::{Action, Event, Mapping, Scenario, Server, Tcpcopy, Who};
+use crate::traffic::UsersPlan;
+use crate::world::hop::{Faults, Impairment, Impairments};
+
+/// The module as an operator configures it: passwords of the target's users in a file.
+const MODULE: Module = Module::new(Library::Mysql, "mysql.so").with_file(include_str!("accounts.toml"));
+const READ_ONLY: Module = Module::new(Library::Mysql, "mysql.so")
+    .with_file(concat!("read_only = true\n", include_str!("accounts.toml")));
+
+/// Of scenarios in which the target has no session from its beginning to its end.
+const RESTORED: &[Demand] = &[Demand::AllServed, Demand::Restored];
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    vec![
+        demo(),
+        plain("mysql-sysbench-text", "sysbench, 20 threads, statements as text", sysbench(false)),
+        plain(
+            "mysql-pymysql",
+            "transactions, several statements at once, LOAD DATA, errors",
+            python(Script::Habits, 6),
+        ),
+        plain("mysql-cli", "the mariadb command-line client, 16 sessions", command_line(User::App)),
+        plain("mysql-ed25519", "users that log in by client_ed25519", command_line(User::Ed)),
+        plain(
+            "mysql-no-password",
+            "users without a password",
+            Clients { user: User::Open, ..python(Script::Habits, 2) },
+        ),
+        loss(),
+        joined(),
+        target_drops(
+            "mysql-target-drops",
+            "idle connections killed on the target, text",
+            python(Script::Steady, 10),
+        ),
+        target_drops("mysql-target-drops-prepared", "the same with prepared statements", sysbench(true)),
+        read_only(),
+    ]
+}
+
+/// One kind of client, no faults.
+fn plain(name: &'static str, about: &'static str, clients: Clients) -> Scenario {
+    Scenario {
+        mappings: vec![Mapping::v4(PORT).served_by(MODULE)],
+        users: Vec::new(),
+        clients: vec![clients],
+        online: Server::MariaDb,
+        target: Server::MariaDb,
+        tcpcopies: vec![Tcpcopy { options: &["-c", "10.30.0.x"], ..Tcpcopy::default() }],
+        demands: &[Demand::AllServed],
+        ..Scenario::new(name, about, UsersPlan::default())
+    }
+}
+
+fn demo() -> Scenario {
+    let about = "sysbench, 20 threads, prepared statements, another password on the target";
+    Scenario { quick: true, ..plain("mysql", about, sysbench(true)) }
+}
+
+fn loss() -> Scenario {
+    let lossy = Some(Impairment::both_ways(Faults::loss(0.01)));
+    Scenario {
+        impairments: Impairments { copy: lossy, response: lossy, ..Impairments::default() },
+        ..plain("mysql-loss-1", "1 % loss to the target and back", python(Script::Habits, 6))
+    }
+}
+
+fn joined() -> Scenario {
+    Scenario {
+        events: vec![Event { at: Duration::from_secs(2), action: Action::Start(Who::Tcpcopy) }],
+        demands: RESTORED,
+        ..plain("mysql-joined", "every session is open before tcpcopy starts", python(Script::Steady, 10))
+    }
+}
+
+fn target_drops(name: &'static str, about: &'static str, clients: Clients) -> Scenario {
+    let drop = |at| Event { at: Duration::from_millis(at), action: Action::Disconnect };
+    Scenario {
+        events: vec![drop(1500), drop(2500), drop(3500)],
+        demands: RESTORED,
+        ..plain(name, about, clients)
+    }
+}
+
+fn read_only() -> Scenario {
+    let scenario = plain(
+        "mysql-read-only",
+        "only what cannot write reaches the target",
+        python(Script::ReadersAndWriters, 6),
+    );
+    Scenario {
+        mappings: vec![Mapping::v4(PORT).served_by(READ_ONLY)],
+        demands: &[Demand::AllServed, Demand::HeldBack],
+        ..scenario
+    }
+}
+
+fn sysbench(prepared: bool) -> Clients {
+    Clients { program: Program::Sysbench { prepared }, user: User::App, sessions: 20, seconds: 5 }
+}
+
+fn python(script: Script, sessions: u32) -> Clients {
+    Clients { program: Program::Python(script), user: User::App, sessions, seconds: 5 }
+}
+
+fn command_line(user: User) -> Clients {
+    Clients { program: Program::CommandLine, user, sessions: 16, seconds: 0 }
+}
