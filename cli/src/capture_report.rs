@@ -63,6 +63,8 @@ const fn explanation(reason: DropReason) -> &'static str {
         DropReason::NotTcp => "no TCP; see -F",
         DropReason::Fragment => "a fragment of an IP packet: its TCP segment is not whole",
         DropReason::Malformed => "lengths in its headers contradict each other",
+        DropReason::NestedTooDeep => "wrapped into more than two tunnels",
+        DropReason::UnsupportedLink => "of a link type that is not read",
     }
 }
 
@@ -77,7 +79,7 @@ mod tests {
         totals.unusable[3] = 1;
         assert_eq!(
             serde_json::to_string(&CaptureReport::from(&totals)).unwrap(),
-            r#"{"frames":5,"kernel_received":7,"kernel_dropped":2,"interface_dropped":0,"unusable":{"truncated_header":0,"not_ip":0,"not_tcp":0,"fragment":1,"malformed":0}}"#
+            r#"{"frames":5,"kernel_received":7,"kernel_dropped":2,"interface_dropped":0,"unusable":{"truncated_header":0,"not_ip":0,"not_tcp":0,"fragment":1,"malformed":0,"nested_too_deep":0,"unsupported_link_type":0}}"#
         );
         let mut table = Table::new();
         add_capture(&mut table, &totals);

@@ -1,6 +1,6 @@
 //! Why a program ends before its work: one sentence, and the exit status that goes with it.
 
-use tcpcopy_core::net::CaptureError;
+use tcpcopy_core::net::{CaptureError, RecordingError};
 use tcpcopy_core::runtime::{CaptureTotals, StartError};
 use thiserror::Error;
 
@@ -46,9 +46,8 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let sentence = error.to_string();
         match error {
-            StartError::Capture(CaptureError::BadFilter { .. } | CaptureError::BadOption { .. }) => {
-                Self::WrongValue(sentence)
-            }
+            StartError::Capture(CaptureError::BadFilter { .. } | CaptureError::BadOption { .. })
+            | StartError::Recording(RecordingError::BadFilter { .. }) => Self::WrongValue(sentence),
             _ => Self::Start(sentence),
         }
     }

@@ -36,4 +36,4 @@ pub use report_file::{REPORT_VERSION, ReportHead};
 pub use run_flags::{RunFlags, log_level};
 pub use running::Running;
 pub use table::Table;
-pub use word_list::{device, expression};
+pub use word_list::{device, device_or_file, expression};

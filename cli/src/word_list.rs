@@ -1,5 +1,7 @@
 //! Values on the command line that are plain words.
 
+const DEVICES: &str = "it takes names of network devices, as in eth0 or eth0,eth1";
+
 /// The name of a network device: what is left after spaces around it are gone.
 ///
 /// # Errors
@@ -7,7 +9,19 @@
 pub fn device(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.is_empty() || name.contains(char::is_whitespace) || name.contains('/') {
-        return Err("it takes names of network devices, as in eth0 or eth0,eth1".to_owned());
+        return Err(DEVICES.to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+/// The name of a network device, or of a capture file; which of them it is to be shows in other options.
+///
+/// # Errors
+/// The half sentence that says what is allowed.
+pub fn device_or_file(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() {
+        return Err(format!("{DEVICES}; or of capture files, with --offline"));
     }
     Ok(name.to_owned())
 }

@@ -19,8 +19,10 @@ pub enum Side {
 ///
 /// # Input
 ///
-/// A call to [`client`](Self::client), [`target`](Self::target) or [`online`](Self::online) gives *all* bytes of that
-/// side that were not dealt with before: what an earlier call left is given again, with what has come since behind it.
+/// A call to [`client`](Self::client), [`target`](Self::target) or [`online`](Self::online) gives bytes of that side
+/// from the first on that was not dealt with before: what an earlier call left is given again, with what has come since
+/// behind it. (Where several client segments have waited, a first call may give one of them, for the sake of its
+/// [time](Actions::at); if it is left, the next call gives all. Once the client has [ended](Self::ended), each gives all.)
 /// So a parser never keeps bytes of its own: it looks whether its message is complete, and if it is not, takes nothing
 /// and returns. **How the bytes are split into calls means nothing**: it depends on packet sizes, losses and load. The
 /// test kit (feature `testing`) checks that a module answers every split alike.

@@ -8,10 +8,11 @@ use tcpcopy_cli::Failure;
 use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, SourcePool};
 use tcpcopy_core::host::HostOptions;
 use tcpcopy_core::net::devices;
-use tcpcopy_core::runtime::{AdminPlace, CaptureChoice, ModuleOptions, ReplayOptions};
+use tcpcopy_core::runtime::{AdminPlace, IntakeChoice, ModuleOptions, ReplayOptions};
 
 use crate::agreement::Agreement;
 use crate::flags::Flags;
+use crate::intake;
 use crate::module_flag;
 use crate::sources_flag;
 
@@ -41,17 +42,17 @@ pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
     .check()
     .map_err(Failure::WrongValue)?;
     let mappings = Mappings::new(mappings);
+    let intake = intake::of(flags)?;
+    let acceleration = match &intake {
+        IntakeChoice::Files(choice) => choice.tempo.acceleration(),
+        IntakeChoice::Devices(_) => 1.0,
+    };
     Ok(ReplayOptions {
-        engine: engine_options(flags, sources),
+        engine: EngineOptions { acceleration, ..engine_options(flags, sources) },
         modules: modules(flags, &mappings)?,
         admin: admin(flags)?,
         mappings,
-        capture: CaptureChoice {
-            devices: without_repetitions(&flags.device),
-            filter: flags.filter.clone(),
-            snaplen: flags.snaplen,
-            buffer_bytes: flags.buffer << 20,
-        },
+        intake,
         intercepts,
         connections: flags.connections,
         lonely: flags.lonely,
@@ -78,6 +79,7 @@ fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
         loopback_source: flags.loopback_source,
         memory_budget: flags.memory << 20,
         faults_before_rollback: flags.module_faults,
+        ..EngineOptions::default()
     }
 }
 
@@ -117,7 +119,8 @@ fn intercepts(flags: &Flags) -> Result<Vec<SocketAddr>, Failure> {
     Ok(without_repetitions(&resolved.map_err(Failure::Start)?))
 }
 
-fn without_repetitions<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
+/// `given` with each value once, in order.
+pub(crate) fn without_repetitions<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
     let mut seen: Vec<T> = Vec::with_capacity(given.len());
     for item in given {
         if !seen.contains(item) {
@@ -130,9 +133,17 @@ fn without_repetitions<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use tcpcopy_core::net::DEFAULT_BUFFER_BYTES;
+    use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, FileInput};
+    use tcpcopy_core::runtime::{CaptureChoice, Tempo};
 
     use super::*;
+
+    fn captured(options: ReplayOptions) -> CaptureChoice {
+        match options.intake {
+            IntakeChoice::Devices(choice) => choice,
+            IntakeChoice::Files(choice) => panic!("{choice:?}"),
+        }
+    }
 
     fn configured(arguments: &[&str]) -> Result<ReplayOptions, Failure> {
         let usual = ["tcpcopy", "-x", "10.0.0.1:80-10.10.3.2:8080", "-s", "10.10.3.3"];
@@ -145,8 +156,8 @@ mod tests {
         let defaults = EngineOptions::default();
         assert_eq!(format!("{:?}", options.engine), format!("{defaults:?}"));
         assert_eq!(options.connections, 2);
-        assert_eq!(options.capture.buffer_bytes, DEFAULT_BUFFER_BYTES);
         assert_eq!(options.intercepts, ["10.10.3.3:36524".parse().unwrap()]);
+        assert_eq!(captured(options).buffer_bytes, DEFAULT_BUFFER_BYTES);
     }
 
     #[test]
@@ -211,12 +222,44 @@ mod tests {
             "9",
         ])
         .unwrap();
-        assert_eq!(options.capture.devices, ["eth0", "eth1"]);
-        assert_eq!(options.capture.filter.as_deref(), Some("tcp"));
-        assert_eq!((options.capture.buffer_bytes, options.capture.snaplen), (16 << 20, 2000));
         assert_eq!(options.intercepts, ["10.10.3.3:7000".parse().unwrap()]);
         assert_eq!((options.connections, options.lonely), (3, true));
         assert_eq!(options.engine.idle_timeout, Duration::from_secs(9));
+        let capture = captured(options);
+        assert_eq!(capture.devices, ["eth0", "eth1"]);
+        assert_eq!(capture.filter.as_deref(), Some("tcp"));
+        assert_eq!((capture.buffer_bytes, capture.snaplen), (16 << 20, 2000));
+    }
+
+    #[test]
+    fn every_flag_about_files_arrives() {
+        let file = "/proc/self/exe";
+        let options =
+            configured(&["--offline", "-i", file, "-a", "2.5", "-I", "500", "-T", "3", "-F", "tcp"]);
+        let options = options.unwrap();
+        assert_eq!(options.engine.acceleration, 2.5);
+        let IntakeChoice::Files(choice) = options.intake else { panic!("files are wanted") };
+        assert_eq!(choice.inputs, [FileInput::Path(file.into())]);
+        assert_eq!((choice.tempo, choice.laps), (Tempo::Times(2.5), 3));
+        assert_eq!(
+            (choice.longest_idle, choice.filter.as_deref()),
+            (Some(Duration::from_millis(500)), Some("tcp"))
+        );
+        let tempo = |arguments: &[&str]| {
+            let options = configured(&[&["--offline", "-i", "-"], arguments].concat()).unwrap();
+            let IntakeChoice::Files(choice) = options.intake else { panic!("files are wanted") };
+            (choice.tempo, options.engine.acceleration)
+        };
+        assert_eq!(tempo(&[]), (Tempo::Times(1.0), 1.0));
+        assert_eq!(tempo(&["--rate", "500/s"]), (Tempo::Turns(500.0), f64::INFINITY));
+        assert_eq!(tempo(&["--rate", "2mbit"]), (Tempo::Bits(2e6), f64::INFINITY));
+        assert_eq!(tempo(&["--top-speed"]), (Tempo::Unpaced, f64::INFINITY));
+    }
+
+    #[test]
+    fn a_mirror_is_wanted_beside_what_the_mappings_are_about() {
+        let capture = captured(configured(&["-i", "eth0", "--mirror", "vxlan,erspan,gre"]).unwrap());
+        assert_eq!(capture.tunnels, ["udp dst port 4789", "ip proto 47 or ip6 proto 47"]);
     }
 
     #[test]

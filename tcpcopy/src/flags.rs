@@ -3,9 +3,10 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
-use tcpcopy_cli::{RunFlags, device, expression, number};
+use tcpcopy_cli::{RunFlags, device_or_file, expression, number};
 use tcpcopy_core::engine::Mapping;
 use tcpcopy_core::feed::DEFAULT_PORT;
 use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
@@ -14,8 +15,10 @@ use crate::commands::Command;
 use crate::endpoint_flag::host_address;
 use crate::intercept_flag::{InterceptName, intercept};
 use crate::mapping_flag::mapping;
+use crate::mirror_flag::{Mirror, mirror};
 use crate::module_flag::{ModuleFlag, module};
 use crate::sources_flag::{SourceRange, source_range};
+use crate::tempo_flag::{Rate, rate, span, times};
 
 /// The longest time a time-out may be: a week.
 const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
@@ -27,7 +30,9 @@ Examples:
       users from 10.20.0.1 to 10.20.0.254; its routes send what it answers them to 10.10.3.3,
       where intercept runs.
   tcpcopy -x 10.0.0.1:80-10.10.3.2:80,[fd00::1]:80-[fd00::2]:80 -s 10.10.3.3 -r 20 -d
-      One connection in five, by IPv4 and IPv6, in the background.";
+      One connection in five, by IPv4 and IPv6, in the background.
+  tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 --offline -i 'monday-*.pcap.gz' -a 2
+      What was recorded on Monday, twice as fast.";
 
 /// Replays live TCP traffic of a production server, as real TCP connections, against a test server.
 #[derive(Clone, Debug, Parser)]
@@ -80,8 +85,9 @@ pub(crate) struct Flags {
     #[arg(short = 'O', long, help_heading = "What is replayed, and to whom")]
     pub(crate) only_whole: bool,
 
-    /// Capture on these devices [default: those that carry the online addresses, and loopback]
-    #[arg(short = 'i', long, value_name = "DEVICE,...", value_delimiter = ',', value_parser = device)]
+    /// Capture on these devices [default: those that carry the online addresses, and loopback]; with
+    /// --offline: replay these files, * and ? in their names as in a shell, - for standard input
+    #[arg(short = 'i', long, value_name = "DEVICE,...", value_delimiter = ',', value_parser = device_or_file)]
     #[arg(help_heading = "Capture")]
     pub(crate) device: Vec<String>,
 
@@ -99,9 +105,49 @@ pub(crate) struct Flags {
     #[arg(value_parser = number(128_u32..=262_144, "bytes"), allow_negative_numbers = true, help_heading = "Capture")]
     pub(crate) snaplen: u32,
 
+    /// Also look for users in what mirrors wrap packets into: vxlan, geneve, gre, erspan (live, with -i)
+    #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_parser = mirror, conflicts_with = "filter")]
+    #[arg(help_heading = "Capture")]
+    pub(crate) mirror: Vec<Mirror>,
+
     /// For commands of the C tools: capturing is by pcap with or without it
     #[arg(long, help_heading = "Capture")]
     pub(crate) pcap_capture: bool,
+
+    /// Replay the capture files of -i (pcap, pcapng, also gzip or zstd) instead of what users say now
+    #[arg(long, help_heading = "Files")]
+    pub(crate) offline: bool,
+
+    /// Replay so many times as fast as it was recorded; also fractions [default: 1]
+    #[arg(short = 'a', long, value_name = "TIMES", value_parser = times, allow_negative_numbers = true)]
+    #[arg(group = "tempo", help_heading = "Files")]
+    pub(crate) accelerate: Option<f64>,
+
+    /// Replay so much a second, whenever it was recorded: turns, as in 500/s, or bits of users, as in 20mbit
+    #[arg(long, value_name = "RATE", value_parser = rate, group = "tempo", help_heading = "Files")]
+    pub(crate) rate: Option<Rate>,
+
+    /// Replay as fast as the targets answer
+    #[arg(long, group = "tempo", help_heading = "Files")]
+    pub(crate) top_speed: bool,
+
+    /// Shorten times in which nothing was recorded to so much
+    #[arg(short = 'I', long, value_name = "MILLISECONDS", value_parser = number(1_u64..=604_800_000, "milliseconds"))]
+    #[arg(allow_negative_numbers = true, conflicts_with_all = ["rate", "top_speed"], help_heading = "Files")]
+    pub(crate) idle_cap: Option<u64>,
+
+    /// Replay everything so many times [default: 1]
+    #[arg(short = 'T', long, value_name = "TIMES", value_parser = number(1_u32..=1_000_000, "times"))]
+    #[arg(allow_negative_numbers = true, help_heading = "Files")]
+    pub(crate) laps: Option<u32>,
+
+    /// Begin so far behind the first packet, in seconds or as in 1m30s
+    #[arg(long, value_name = "OFFSET", value_parser = span, help_heading = "Files")]
+    pub(crate) start: Option<Duration>,
+
+    /// End so far behind the first packet
+    #[arg(long, value_name = "OFFSET", value_parser = span, help_heading = "Files")]
+    pub(crate) stop: Option<Duration>,
 
     /// Port of the intercepts named without one
     #[arg(short = 'p', long, value_name = "PORT", default_value_t = DEFAULT_PORT)]

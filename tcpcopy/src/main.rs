@@ -10,8 +10,10 @@ mod configuration;
 mod ctl;
 mod endpoint_flag;
 mod flags;
+mod intake;
 mod intercept_flag;
 mod mapping_flag;
+mod mirror_flag;
 mod module_flag;
 mod new_module;
 mod report;
@@ -19,6 +21,7 @@ mod report_json;
 mod sources_flag;
 mod status_line;
 mod summary;
+mod tempo_flag;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -80,5 +83,8 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
         || running.hang_up(),
     );
     running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
-    Failure::unless_captured_to_the_end(&end.snapshot.capture)
+    match &end.snapshot.recording {
+        Some(_) => Ok(()),
+        None => Failure::unless_captured_to_the_end(&end.snapshot.capture),
+    }
 }

@@ -2,19 +2,24 @@
 
 pub(crate) mod comparison;
 pub(crate) mod modules;
+pub(crate) mod recording;
 
 use std::fmt;
 
 use tcpcopy_cli::{Program, Table, add_capture, bytes, count, duration};
 use tcpcopy_core::engine::{Ignored, Pending, Statistics, Verdict};
-use tcpcopy_core::runtime::{Account, Accounts, FeedTotals, ReplayEnd, ReplayOptions, TransmitTotals};
+use tcpcopy_core::runtime::{
+    Account, Accounts, FeedTotals, IntakeChoice, ReplayEnd, ReplayOptions, TransmitTotals,
+};
 
 use crate::mapping_flag::argument;
 
 /// What a run is about.
 pub(crate) struct Subject {
-    /// The devices captured on; none before the capture is open.
+    /// The devices captured on, or the files replayed; none before they are open.
     pub(crate) devices: Vec<String>,
+    /// They are files.
+    pub(crate) is_recorded: bool,
     /// The mappings, as `-x` takes them.
     pub(crate) mappings: Vec<String>,
     /// Where intercepts listen.
@@ -28,6 +33,7 @@ impl Subject {
     pub(crate) fn of(options: &ReplayOptions) -> Self {
         Self {
             devices: Vec::new(),
+            is_recorded: matches!(options.intake, IntakeChoice::Files(_)),
             mappings: options.mappings.as_slice().iter().map(argument).collect(),
             intercepts: options.intercepts.iter().map(ToString::to_string).collect(),
             modules: Vec::new(),
@@ -42,7 +48,8 @@ impl fmt::Display for Subject {
         let plural = if self.intercepts.len() == 1 { "intercept" } else { "intercepts" };
         write!(
             f,
-            "capturing on {}; replaying {}; {plural} {}",
+            "{} {}; replaying {}; {plural} {}",
+            if self.is_recorded { "reading" } else { "capturing on" },
             self.devices.join(", "),
             mappings.join(", "),
             self.intercepts.join(", ")
@@ -62,6 +69,7 @@ pub(crate) fn text(program: Program, end: &ReplayEnd) -> String {
     let mut table = Table::new();
     add_capture(&mut table, &last.capture);
     add_ignored(&mut table, &last.engine);
+    recording::add(&mut table, last.recording.as_ref());
     add_sessions(&mut table, &last.engine, &last.pending);
     add_account(&mut table, "Turns (times a user spoke)", &accounts.turns, count);
     add_turn_remarks(&mut table, &last.engine);
@@ -249,6 +257,7 @@ pub(crate) fn example() -> ReplayEnd {
             kernel_dropped: 12,
             ..CaptureTotals::default()
         },
+        recording: None,
         engine,
         pending: Pending { sessions: 4, established: 4, turns: 7, bytes: 1_000, memory: 4_096 },
         modules: ModulesTotals {
@@ -372,6 +381,7 @@ Responses of the targets
     fn the_subject_is_one_line() {
         let subject = Subject {
             devices: vec!["eth0".to_owned(), "lo".to_owned()],
+            is_recorded: false,
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
             modules: Vec::new(),

@@ -9,6 +9,7 @@ use tcpcopy_core::runtime::{
 };
 
 use crate::report::Subject;
+use crate::report::recording::RecordingReport;
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -19,6 +20,7 @@ pub(crate) struct Report<'a> {
     mappings: &'a [String],
     intercepts: &'a [String],
     capture: CaptureReport,
+    recording: Option<RecordingReport<'a>>,
     sessions: Sessions,
     turns: Turns,
     bytes: Bytes,
@@ -117,13 +119,15 @@ impl<'a> Report<'a> {
     pub(crate) fn new(program: Program, subject: &'a Subject, end: &'a ReplayEnd) -> Self {
         // Taken apart, so that a new part of a snapshot cannot be forgotten here.
         let ReplayEnd { snapshot, comparisons } = end;
-        let ReplaySnapshot { at, running_for, capture, engine, pending, modules, transmit, feed } = snapshot;
+        let ReplaySnapshot { at, running_for, capture, recording, engine, pending, modules, transmit, feed } =
+            snapshot;
         Self {
             head: ReportHead::new(program, *at, *running_for),
             devices: &subject.devices,
             mappings: &subject.mappings,
             intercepts: &subject.intercepts,
             capture: capture.into(),
+            recording: recording.as_ref().map(RecordingReport::new),
             sessions: Sessions::new(engine, pending),
             turns: Turns::new(engine, pending),
             bytes: Bytes::new(engine, pending),
@@ -255,6 +259,7 @@ mod tests {
     fn report() -> Value {
         let subject = Subject {
             devices: vec!["eth0".to_owned()],
+            is_recorded: false,
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
             modules: Vec::new(),
@@ -282,14 +287,19 @@ mod tests {
             "intercepts": ["10.10.3.3:36524"],
             "capture": {
                 "frames": 123_456, "kernel_received": 123_468, "kernel_dropped": 12, "interface_dropped": 0,
-                "unusable": {"truncated_header": 0, "not_ip": 0, "not_tcp": 0, "fragment": 0, "malformed": 0},
+                "unusable": {
+                    "truncated_header": 0, "not_ip": 0, "not_tcp": 0, "fragment": 0, "malformed": 0,
+                    "nested_too_deep": 0, "unsupported_link_type": 0,
+                },
             },
+            "recording": null,
             "sessions": {
                 "sessions_opened": 1_204, "sessions_joined": 3, "sessions_ended": 1_200, "sessions_pending": 4,
                 "sessions_established": 4, "reconnects": 5, "refusals": 0, "memory_bytes": 4_096,
                 "verdicts": {
                     "complete": {"sessions": 1_180, "turns_lost": 0, "bytes_lost": 0},
                     "user_reset": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                    "capture_ended": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
                     "capture_gap": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
                     "target_refused": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
                     "target_unreachable": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},

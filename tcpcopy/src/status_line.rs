@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tcpcopy_cli::{count, per_second};
-use tcpcopy_core::runtime::{Accounts, FeedTotals, ReplaySnapshot};
+use tcpcopy_cli::{bytes, count, duration, per_second};
+use tcpcopy_core::runtime::{Accounts, FeedTotals, RecordingTotals, ReplaySnapshot};
 
 /// Remembers the snapshot before, for rates.
 #[derive(Debug, Default)]
@@ -31,6 +31,17 @@ impl StatusLine {
         let frames = per_second(now.frames.saturating_sub(self.before.frames), time);
         let turns = per_second(now.turns.saturating_sub(self.before.turns), time);
         self.before = now;
+        if let Some(recording) = &snapshot.recording {
+            return format!(
+                "{} | {} sessions | {} turns/s, {} waiting, {} lost | {}",
+                progress(recording, snapshot.running_for),
+                count(snapshot.pending.sessions),
+                count(turns),
+                count(accounts.turns.pending),
+                count(accounts.turns.lost),
+                feed(&snapshot.feed),
+            );
+        }
         let dropped = match snapshot.capture.kernel_dropped {
             0 => String::new(),
             dropped => format!(", {} dropped", count(dropped)),
@@ -45,6 +56,29 @@ impl StatusLine {
             feed(&snapshot.feed),
         )
     }
+}
+
+/// How far the files are replayed, and how much longer it takes if it goes on like this. What is read is a little ahead of
+/// what is said.
+fn progress(recording: &RecordingTotals, running_for: Duration) -> String {
+    let lap = if recording.laps > 1 {
+        format!(", lap {} of {}", count(recording.lap.into()), count(recording.laps.into()))
+    } else {
+        String::new()
+    };
+    let done = duration(recording.position);
+    if recording.is_read {
+        return format!("all read, {done}{lap}, finishing");
+    }
+    let Some(total) = recording.bytes_total.filter(|total| *total > 0) else {
+        return format!("{} read, {done}{lap}", bytes(recording.bytes_read));
+    };
+    let share = recording.bytes_read.min(total) as f64 / total as f64;
+    let left = match share {
+        share if share > 0.0 => running_for.mul_f64((1.0 - share) / share),
+        _ => return format!("0 %, {done}{lap}"),
+    };
+    format!("{:.0} %, {done}{lap}, {} left", (share * 100.0).floor(), duration(left))
 }
 
 fn feed(feed: &FeedTotals) -> String {
@@ -73,6 +107,27 @@ mod tests {
             status.text(&snapshot),
             "5,000 packets/s, 12 dropped | 4 sessions | 200 turns/s, 407 waiting, 13 lost | intercept ok"
         );
+    }
+
+    #[test]
+    fn files_are_shown_by_how_far_they_are() {
+        let recording = RecordingTotals {
+            lap: 1,
+            laps: 1,
+            position: Duration::from_secs(90),
+            bytes_read: 250,
+            bytes_total: Some(1000),
+            ..RecordingTotals::default()
+        };
+        let shown = |recording: &RecordingTotals| progress(recording, Duration::from_secs(20));
+        assert_eq!(shown(&recording), "25 %, 1m 30s, 1m left");
+        let laps = RecordingTotals { lap: 2, laps: 10, ..recording.clone() };
+        assert_eq!(shown(&laps), "25 %, 1m 30s, lap 2 of 10, 1m left");
+        let pipe = RecordingTotals { bytes_total: None, ..recording.clone() };
+        assert_eq!(shown(&pipe), "250 B read, 1m 30s");
+        assert_eq!(shown(&RecordingTotals { bytes_read: 0, ..recording.clone() }), "0 %, 1m 30s");
+        let over = RecordingTotals { is_read: true, ..recording };
+        assert_eq!(shown(&over), "all read, 1m 30s, finishing");
     }
 
     #[test]

@@ -35,7 +35,16 @@ fn help_names_every_option() {
         "-F, --filter",
         "-B, --buffer",
         "-S, --snaplen",
+        "--mirror",
         "--pcap-capture",
+        "--offline",
+        "-a, --accelerate",
+        "--rate",
+        "--top-speed",
+        "-I, --idle-cap",
+        "-T, --laps",
+        "--start",
+        "--stop",
         "-p, --port",
         "-C, --connections",
         "-L, --lonely",
@@ -130,7 +139,8 @@ fn a_wrong_value_is_told_in_one_sentence() {
     );
     assert_eq!(
         with(&["-i", "eth0,,eth1"]),
-        "tcpcopy: -i/--device cannot be empty: it takes names of network devices, as in eth0 or eth0,eth1"
+        "tcpcopy: -i/--device cannot be empty: it takes names of network devices, as in eth0 or eth0,eth1; or of \
+         capture files, with --offline"
     );
     assert_eq!(
         with(&["-c", "10.20.0.300"]),
@@ -177,6 +187,77 @@ fn what_cannot_go_together_is_told_in_one_sentence() {
         "tcpcopy: -x/--mapping 80-127.0.0.1:80: the target is this machine's own port 80, which is also the online \
          one; give the online address if they are two servers"
     );
+}
+
+#[test]
+fn options_of_files_and_of_devices_are_told_apart_in_one_sentence() {
+    let with = |arguments: &[&str]| {
+        let usual = ["-x", "80-10.10.3.2:8080", "-s", "10.10.3.3"];
+        refused(&[&usual[..], arguments].concat())
+    };
+    for (option, value) in [
+        ("-a/--accelerate", "2"),
+        ("--rate", "500/s"),
+        ("-I/--idle-cap", "100"),
+        ("-T/--laps", "2"),
+        ("--start", "1m"),
+        ("--stop", "90"),
+    ] {
+        let long = &option[option.find("--").unwrap()..];
+        assert_eq!(
+            with(&[long, value]),
+            format!("tcpcopy: {option} is for files only; give --offline, and the files with -i")
+        );
+    }
+    assert_eq!(
+        with(&["--offline"]),
+        "tcpcopy: --offline needs -i: the capture files, or - for standard input"
+    );
+    assert_eq!(
+        with(&["--offline", "-i", "lo"]),
+        "tcpcopy: lo is a network device, and --offline replays files; leave --offline out, or name files with -i"
+    );
+    assert_eq!(
+        with(&["-i", "./a.pcap"]),
+        "tcpcopy: -i/--device cannot be \"./a.pcap\": it takes names of network devices, as in eth0 or eth0,eth1; \
+         to replay files give --offline as well"
+    );
+    assert_eq!(
+        with(&["--offline", "-i", "-", "-a", "2", "--top-speed"]),
+        "tcpcopy: -a/--accelerate and --top-speed exclude each other; give one of them"
+    );
+    assert_eq!(
+        with(&["--offline", "-i", "-", "--start", "9", "--stop", "9"]),
+        "tcpcopy: --stop must be farther on than --start: nothing would be replayed"
+    );
+    assert_eq!(
+        with(&["--mirror", "vxlan"]),
+        "tcpcopy: --mirror needs -i: the device on which the mirrored packets arrive"
+    );
+    assert_eq!(
+        with(&["--offline", "-i", "-", "--mirror", "vxlan"]),
+        "tcpcopy: --mirror is for live captures; in files, tunnels are always looked into"
+    );
+    assert_eq!(
+        with(&["--offline", "-i", "-", "-a", "0"]),
+        "tcpcopy: -a/--accelerate cannot be \"0\": it takes a number from 0.001 to 100000, as in 2 or 0.5"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_replayed_is_named_in_one_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("text.pcap");
+    std::fs::write(&path, "no capture at all, just some words").unwrap();
+    let missing = directory.path().join("*.cap");
+    for (name, expected) in [(&path, "is no capture file"), (&missing, "there is no file")] {
+        let usual =
+            ["-x", "80-10.10.3.2:8080", "-s", "127.0.0.1", "-L", "--admin", "none", "--offline", "-i"];
+        let output = tcpcopy(&[&usual[..], &[name.to_str().unwrap()]].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::sources::{NoSource, Sources};
 use crate::statistics::{Pending, Statistics};
 use crate::timers::Timers;
 use crate::verdict::{Ignored, Verdict};
+use crate::workload::Workload;
 use crate::{Mappings, Registration};
 
 pub use summary::SessionSummary;
@@ -85,6 +86,7 @@ pub struct Engine {
     registrations: VecDeque<Registration>,
     spare: Vec<Backlog>,
     memory: usize,
+    workload: Workload,
     statistics: Statistics,
     serving: Serving,
     began_at: Option<Instant>,
@@ -108,6 +110,7 @@ impl Engine {
             registrations: VecDeque::new(),
             spare: Vec::new(),
             memory: 0,
+            workload: Workload::default(),
             statistics: Statistics::default(),
             serving: Serving::new(mappings.as_slice().len(), options.faults_before_rollback),
             began_at: None,
@@ -183,6 +186,31 @@ impl Engine {
         }
     }
 
+    /// Nothing more is captured of the connections there are. What is captured after this belongs to others, also where
+    /// their addresses are the same: a recording may be replayed several times.
+    ///
+    /// Sessions go on until they have said what was captured. Those whose user was still there then close their
+    /// connection, and end as [`Verdict::CaptureEnded`].
+    pub fn handle_capture_end(&mut self, now: Instant) {
+        let mut ids: Vec<SessionId> = self.sessions.keys().collect();
+        // Behind a hole a session of its own begins, whose capture may have a hole as well.
+        while let Some(id) = ids.pop() {
+            let mut rest = None;
+            self.step(id, now, |session, cx| rest = session.skip_gap(cx));
+            if let Some(rest) = rest {
+                let captured = self.sessions.get(id).map(|session| session.captured);
+                self.rejoin(id, rest, now);
+                ids.extend(captured.and_then(|flow| self.by_capture.get(&flow)));
+            }
+        }
+        ids.extend(self.sessions.keys());
+        for id in ids {
+            self.step(id, now, |session, cx| session.capture_ended(cx));
+        }
+        self.by_capture.clear();
+        self.joining.forget_all();
+    }
+
     /// The program stops: every session ends, the target is told.
     pub fn handle_shutdown(&mut self, now: Instant) {
         let ids: Vec<SessionId> = self.sessions.keys().collect();
@@ -247,6 +275,19 @@ impl Engine {
             pending.bytes += bytes;
         }
         pending
+    }
+
+    /// What sessions have yet to say, at a glance.
+    #[must_use]
+    pub fn workload(&self) -> Workload {
+        self.workload
+    }
+
+    /// Whether every session is over, or only waits for the target to have heard its last word: nothing that can still
+    /// go wrong depends on waiting any longer.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.sessions.values().all(Session::is_over_but_for_waiting)
     }
 
     /// A SYN: a connection begins, unless it is one we know, repeated.
@@ -419,8 +460,11 @@ impl Engine {
     fn account(&mut self, id: SessionId) {
         let session = &mut self.sessions[id];
         let held = size_of::<Session>() + session.held();
+        self.workload.leave(session);
         self.memory = self.memory + held - session.memory;
         session.memory = held;
+        session.is_at_work = session.verdict().is_none() && session.has_words();
+        self.workload.enter(session);
     }
 
     /// Session `id` has nothing more to transmit now: it is over, or waits for its next deadline.
@@ -445,6 +489,7 @@ impl Engine {
             self.serving.leave(generation);
         }
         self.memory -= session.memory;
+        self.workload.leave(&session);
         if self.by_capture.get(&session.captured) == Some(&id) {
             self.by_capture.remove(&session.captured);
             // What the user repeats, or goes on to say in the middle of a turn, begins no session.

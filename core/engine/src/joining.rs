@@ -114,6 +114,13 @@ impl Joining {
         watch?.legacy
     }
 
+    /// Every connection is another one by now.
+    pub(crate) fn forget_all(&mut self) {
+        self.recent.clear();
+        self.older.clear();
+        self.began_at = None;
+    }
+
     /// A segment without payload of a connection without a session: a user who acknowledges, and speaks next right
     /// where that acknowledgement stood, opens a turn.
     pub(crate) fn observe(&mut self, flow: &Flow, segment: &Segment<'_>, now: Instant) {

@@ -27,6 +27,7 @@ mod statistics;
 mod timers;
 mod turns;
 mod verdict;
+mod workload;
 
 pub use engine::{Engine, SessionId, SessionSummary};
 pub use mapping::{Mapping, Mappings, OnlineAddress};
@@ -36,3 +37,4 @@ pub use serving::{Discarded, Event, GenerationState, GenerationStatistics};
 pub use sources::SourcePool;
 pub use statistics::{Ended, Pending, Statistics};
 pub use verdict::{Ignored, Verdict};
+pub use workload::Workload;

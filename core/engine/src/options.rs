@@ -35,6 +35,9 @@ pub struct EngineOptions {
     pub joined_mss: u16,
     /// How turns and acknowledgements are paced.
     pub pace: Pace,
+    /// So many times as fast as users lived it the capture is replayed: what they waited shrinks by it. 1 for a live
+    /// capture; infinity when nobody shall wait for users at all. More than zero.
+    pub acceleration: f64,
     /// A turn does not wait for the answer to the turn before it.
     pub overlap_turns: bool,
     /// Only connections whose SYN was captured are replayed.
@@ -55,12 +58,23 @@ pub struct EngineOptions {
     pub faults_before_rollback: u32,
 }
 
+impl EngineOptions {
+    /// How long a replay takes for what took users `lived`.
+    pub(crate) fn replayed(&self, lived: Duration) -> Duration {
+        if self.acceleration == 1.0 {
+            return lived;
+        }
+        Duration::try_from_secs_f64(lived.as_secs_f64() / self.acceleration).unwrap_or(Duration::MAX)
+    }
+}
+
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             mtu: 1500,
             joined_mss: 1460,
             pace: Pace::Measured,
+            acceleration: 1.0,
             overlap_turns: false,
             only_whole_sessions: false,
             sampling: Sampling::All,
@@ -71,5 +85,22 @@ impl Default for EngineOptions {
             memory_budget: 2 << 30,
             faults_before_rollback: 3,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_users_waited_shrinks_with_the_acceleration() {
+        let replayed = |acceleration| {
+            EngineOptions { acceleration, ..EngineOptions::default() }.replayed(Duration::from_millis(300))
+        };
+        assert_eq!(replayed(1.0), Duration::from_millis(300));
+        assert_eq!(replayed(0.5), Duration::from_millis(600));
+        assert_eq!(replayed(2.5), Duration::from_millis(120));
+        assert_eq!(replayed(f64::INFINITY), Duration::ZERO);
+        assert_eq!(replayed(f64::MIN_POSITIVE), Duration::MAX);
     }
 }

@@ -100,12 +100,12 @@ impl Reassembly {
         !self.ahead.is_empty()
     }
 
-    /// When the present hole counts as a gap, the user having heard up to `heard` before it; `None` without a
-    /// hole.
-    pub(crate) fn gap_at(&self, heard: Option<SeqNum>) -> Option<Instant> {
+    /// Since when there is a hole, and after how long it counts as a gap, the user having heard up to `heard` before it;
+    /// `None` without a hole.
+    pub(crate) fn hole(&self, heard: Option<SeqNum>) -> Option<(Instant, Duration)> {
         let newest = self.ahead.back()?;
         let heard_more = matches!((newest.mark.ack, heard), (Some(ack), Some(before)) if ack > before);
-        Some(self.hole_since + if heard_more { GAP_TIME } else { LONGEST_GAP_TIME })
+        Some((self.hole_since, if heard_more { GAP_TIME } else { LONGEST_GAP_TIME }))
     }
 
     /// Finds the place of `segment`. One that is next in order is taken as consumed; one that is ahead is
@@ -248,8 +248,8 @@ mod tests {
     fn a_hole_that_stays_is_skipped_to_where_the_user_spoke_anew() {
         let mut reassembly = Reassembly::new(SeqNum(0));
         run(&mut reassembly, &[data(0, 10, b"ab"), data(4, 15, b"ef"), data(6, 20, b"gh")]);
-        assert_eq!(reassembly.gap_at(Some(SeqNum(10))), Some(Instant::from_micros(1) + GAP_TIME));
-        assert_eq!(reassembly.gap_at(Some(SeqNum(20))), Some(Instant::from_micros(1) + LONGEST_GAP_TIME));
+        assert_eq!(reassembly.hole(Some(SeqNum(10))), Some((Instant::from_micros(1), GAP_TIME)));
+        assert_eq!(reassembly.hole(Some(SeqNum(20))), Some((Instant::from_micros(1), LONGEST_GAP_TIME)));
         assert_eq!(reassembly.skip_hole(), Ok(()));
         let (bytes, skip, _) = reassembly.pop_ready(Instant::ZERO).unwrap();
         assert_eq!((&bytes[..], skip), (&b"gh"[..], 0));

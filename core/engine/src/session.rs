@@ -88,11 +88,14 @@ pub(crate) struct Session {
     /// There is no source end for it, for this reason: what the user says is counted as lost.
     unsayable: Option<Verdict>,
     opened_at: Instant,
+    /// Since when there has been something to say.
+    owed_since: Instant,
     heard_at: Instant,
     active_at: Instant,
     verdict: Option<Verdict>,
     /// Scheduling, kept by the engine.
     pub(crate) is_ready: bool,
+    pub(crate) is_at_work: bool,
     pub(crate) armed_at: Instant,
     pub(crate) memory: usize,
 }
@@ -139,10 +142,12 @@ impl Session {
             closing_verdict: Verdict::Complete,
             unsayable: None,
             opened_at: cx.now,
+            owed_since: cx.now,
             heard_at: cx.now,
             active_at: cx.now,
             verdict: None,
             is_ready: false,
+            is_at_work: false,
             armed_at: Instant::MAX,
             memory: 0,
         }
@@ -160,6 +165,11 @@ impl Session {
     /// Whether it is over and has nothing left to transmit.
     pub(crate) fn is_spent(&self) -> bool {
         self.verdict.is_some() && self.connection.reset_due.is_none()
+    }
+
+    /// Whether it is over, or both sides have closed and only late segments are still waited for.
+    pub(crate) fn is_over_but_for_waiting(&self) -> bool {
+        self.is_spent() || self.connection.state == State::TimeWait
     }
 
     /// What was seen last of the user. One who has not spoken yet is listening.
@@ -210,7 +220,7 @@ impl Session {
         }
         self.forget_capture(cx);
         let (turns, bytes) = self.pending();
-        let went_well = matches!(verdict, Verdict::Complete | Verdict::UserReset);
+        let went_well = matches!(verdict, Verdict::Complete | Verdict::UserReset | Verdict::CaptureEnded);
         let verdict = match self.unsayable {
             Some(unsayable) => unsayable,
             None if went_well && self.has_lost_turns => Verdict::TargetReset,
@@ -345,7 +355,7 @@ impl Session {
         match options.pace {
             Pace::Fixed(rtt) => rtt,
             Pace::Measured if measured < crate::turns::INTERNAL_RTT => Duration::ZERO,
-            Pace::Measured => measured,
+            Pace::Measured => options.replayed(measured),
         }
     }
 }

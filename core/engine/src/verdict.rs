@@ -25,6 +25,9 @@ pub enum Verdict {
     SourcesExhausted,
     /// The client's address cannot speak to the target: another family, or loopback without a stand-in.
     NoSourceAddress,
+    /// The capture ended before the user did: everything it had of the user reached the target, and the connection was
+    /// closed.
+    CaptureEnded,
     /// The module gave the session up, for a reason of its own.
     ModuleGaveUp,
     /// The module broke.
@@ -35,7 +38,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, in the order of reports.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Complete,
         Self::UserReset,
         Self::CaptureGap,
@@ -47,6 +50,7 @@ impl Verdict {
         Self::MemoryBudget,
         Self::SourcesExhausted,
         Self::NoSourceAddress,
+        Self::CaptureEnded,
         Self::ModuleGaveUp,
         Self::ModuleFault,
         Self::Shutdown,
@@ -67,6 +71,7 @@ impl Verdict {
             Self::MemoryBudget => "memory_budget",
             Self::SourcesExhausted => "sources_exhausted",
             Self::NoSourceAddress => "no_source_address",
+            Self::CaptureEnded => "capture_ended",
             Self::ModuleGaveUp => "module_gave_up",
             Self::ModuleFault => "module_fault",
             Self::Shutdown => "shutdown",
@@ -88,6 +93,7 @@ impl Verdict {
             Self::MemoryBudget => "the memory budget (-m) was exhausted",
             Self::SourcesExhausted => "every source address and port (-c) was in use",
             Self::NoSourceAddress => "the user's address cannot speak to the target (see -c, -H)",
+            Self::CaptureEnded => "the capture ended before the user did; closed in order",
             Self::ModuleGaveUp => "the module gave the session up",
             Self::ModuleFault => "the module broke",
             Self::Shutdown => "tcpcopy was told to stop",

@@ -1,6 +1,7 @@
 //! Capture and transmit: the system calls, and nothing that knows what a TCP session is.
 //!
-//! Packets come in through a [`CaptureSource`] (today [`LiveCapture`]: libpcap's memory-mapped ring) and leave
+//! Packets come in through a [`CaptureSource`] (today [`LiveCapture`]: libpcap's memory-mapped ring) or from the files of a
+//! [`Recording`], and leave
 //! through a [`Sink`] (today [`RawIpSink`]) that is always wrapped into a [`TargetGuard`]. [`devices`] and
 //! [`capture_filter`] answer where to listen and for what.
 //!
@@ -9,6 +10,7 @@
 mod capture;
 mod devices;
 mod filter;
+mod recording;
 mod sockopt;
 mod transmit;
 
@@ -18,4 +20,5 @@ pub use capture::{
 };
 pub use devices::{Device, DeviceError, devices, devices_for};
 pub use filter::{answer_filter, capture_filter};
+pub use recording::{FileInput, ReadingProgress, RecordedFrame, Recording, RecordingError, capture_files};
 pub use transmit::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError};

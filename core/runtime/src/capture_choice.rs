@@ -19,6 +19,9 @@ pub struct CaptureChoice {
     pub devices: Vec<String>,
     /// A filter in pcap's language instead of the one made from the mappings.
     pub filter: Option<String>,
+    /// What lets the packets of mirrors through that wrap what they send, in pcap's language; beside the filter made from
+    /// the mappings.
+    pub tunnels: Vec<String>,
     /// Bytes kept of each frame.
     pub snaplen: u32,
     /// Size of each device's ring in bytes. Devices that were not named share [`UNNAMED_RING_BYTES`] at the most.
@@ -39,7 +42,7 @@ impl CaptureChoice {
             let addresses: Vec<_> = online.iter().map(|(addr, _)| *addr).collect();
             devices_for(&devices()?, &addresses)?.into_iter().map(|device| device.name.clone()).collect()
         };
-        let filter = self.filter.clone().unwrap_or_else(|| capture_filter(&online, &targets));
+        let filter = self.filter.clone().unwrap_or_else(|| self.made_filter(&online, &targets));
         let share = if is_named { usize::MAX } else { UNNAMED_RING_BYTES / names.len().max(1) };
         let open = |device: String| CaptureOptions {
             direction: if is_named && device != LOOPBACK {
@@ -55,6 +58,14 @@ impl CaptureChoice {
             buffer_bytes: self.buffer_bytes.min(share),
         };
         Ok(names.into_iter().map(open).collect())
+    }
+
+    fn made_filter(&self, online: &[(Option<std::net::IpAddr>, u16)], targets: &[Endpoint]) -> String {
+        let mut filter = capture_filter(online, targets);
+        for tunnel in &self.tunnels {
+            filter = format!("({filter}) or ({tunnel})");
+        }
+        filter
     }
 
     /// Tells the log what is captured from now on.
@@ -111,6 +122,7 @@ mod tests {
         let choice = CaptureChoice {
             devices: if named { vec![device.to_owned()] } else { Vec::new() },
             filter: filter.map(str::to_owned),
+            tunnels: Vec::new(),
             snaplen: 96,
             buffer_bytes: 1 << 20,
         };
@@ -126,6 +138,20 @@ mod tests {
             promiscuous: named,
         };
         choice.widened(&options, &mappings()).map(|wide| (wide.filter, wide.direction))
+    }
+
+    #[test]
+    fn what_mirrors_wrap_is_let_through_beside_what_users_say() {
+        let choice = CaptureChoice {
+            devices: vec!["eth0".to_owned()],
+            filter: None,
+            tunnels: vec!["udp dst port 4789".to_owned(), "ip proto 47".to_owned()],
+            snaplen: 96,
+            buffer_bytes: 1 << 20,
+        };
+        let options = choice.options(&mappings()).unwrap();
+        let users = "(tcp and ((dst port 80 and dst host 10.0.0.1)))";
+        assert_eq!(options[0].filter, format!("(({users}) or (udp dst port 4789)) or (ip proto 47)"));
     }
 
     const ANSWERS: &str = "(tcp and ((src port 80 and src host 10.0.0.1)))";

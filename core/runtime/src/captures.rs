@@ -117,10 +117,14 @@ impl Captures {
         }
     }
 
+    /// Whether [`Self::widen`] has not taken effect yet.
+    pub(crate) fn is_widening(&self) -> bool {
+        self.sources.iter().any(|source| source.wider.is_some() || source.capture.is_widening())
+    }
+
     /// When [`Self::dispatch`] is due although no event tells so: some times in the moments after [`Self::widen`].
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let is_widening = |source: &Source| source.wider.is_some() || source.capture.is_widening();
-        self.sources.iter().any(is_widening).then(|| now + WIDENING_LOOK)
+        self.is_widening().then(|| now + WIDENING_LOOK)
     }
 
     /// Hands the segments that are ready to `on_segment`, a batch per device at the most.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tcpcopy_net::{CaptureError, DeviceError, TransmitOpenError};
+use tcpcopy_net::{CaptureError, DeviceError, RecordingError, TransmitOpenError};
 use thiserror::Error;
 
 use crate::ShelfError;
@@ -16,6 +16,9 @@ pub enum StartError {
     /// A capture could not be opened.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// A file cannot be replayed.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// The devices to capture on could not be found.
     #[error(transparent)]
     Devices(#[from] DeviceError),

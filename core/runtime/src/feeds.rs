@@ -104,6 +104,11 @@ impl Feeds {
         }
     }
 
+    /// Whether all connections to at least one intercept are up.
+    pub(crate) fn reaches_one(&self) -> bool {
+        self.links.chunks(self.per_intercept).any(|links| links.iter().all(Link::is_up))
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         self.links.iter().any(|link| link.is_ready)
     }

@@ -15,9 +15,11 @@ mod clock;
 mod comparison;
 mod error;
 mod feeds;
+mod intake;
 mod mapping_name;
 mod modules;
 mod outlet;
+mod recorded;
 mod relaying;
 mod replay;
 mod rounds;
@@ -34,11 +36,13 @@ pub use admin::{
 pub use capture_choice::{CaptureChoice, UNNAMED_RING_BYTES};
 pub use comparison::{ComparisonTotals, Latency, RowTotals};
 pub use error::StartError;
+pub use intake::IntakeChoice;
 pub use mapping_name::mapping_name;
 pub use modules::{
     ConfigurationSource, DiscardTotals, GenerationTotals, ModuleChoice, ModuleName, ModuleOptions,
     ModulesTotals, ReasonTotals, ShelfError,
 };
+pub use recorded::{FileTotals, RecordingChoice, RecordingTotals, Tempo};
 pub use relaying::{Relaying, RelayingOptions};
 pub use replay::{Replay, ReplayOptions};
 pub use snapshot::{

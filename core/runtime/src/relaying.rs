@@ -31,6 +31,8 @@ pub struct RelayingOptions {
 
 /// Enough of a frame for the longest headers: tags, IPv6 extensions, 60 bytes of TCP. Kept until a tcpcopy wants payload.
 const SNAPLEN: u32 = 256;
+/// Peers wait no longer than that for payload to be captured, which takes some tenths of a second.
+const MOST_SILENCE: Duration = Duration::from_secs(1);
 
 /// A tcpcopy at the other end of a socket.
 struct Peer {
@@ -56,6 +58,8 @@ pub struct Relaying {
     is_accepting: bool,
     /// Responses are captured with all of their payload.
     captures_payload: bool,
+    /// Until then, or until payload is captured, no peer is answered.
+    silent_until: Instant,
 }
 
 impl Relaying {
@@ -85,6 +89,7 @@ impl Relaying {
             accept,
             is_accepting: false,
             captures_payload: false,
+            silent_until: now,
         })
     }
 
@@ -132,6 +137,7 @@ impl Relaying {
             self.accept(now);
         }
         self.read(now);
+        self.widen_if_wanted(now);
         let relay = &mut self.relay;
         self.captures.dispatch(|seen_at, segment| {
             let routed = relay.handle_response(seen_at, segment);
@@ -140,12 +146,28 @@ impl Relaying {
         self.relay.handle_timeout(now);
         self.write(now);
         self.handle_events(now);
+    }
+
+    /// From the first tcpcopy on that has modules, payload is captured.
+    fn widen_if_wanted(&mut self, now: Instant) {
         if self.relay.wants_payload() && !self.captures_payload {
             self.captures_payload = true;
+            self.silent_until = now + MOST_SILENCE;
             log::info!("a tcpcopy has modules: responses are captured with their payload");
             self.captures
                 .widen(|options| Some(CaptureOptions { snaplen: DEFAULT_SNAPLEN, ..options.clone() }));
         }
+    }
+
+    /// Whether nobody is answered for the moment: a tcpcopy that is greeted begins, and what its targets say first may be
+    /// what its modules need.
+    fn is_silent(&mut self, now: Instant) -> bool {
+        if now < self.silent_until && !self.captures.is_widening() {
+            self.silent_until = now;
+            self.peers.iter_mut().for_each(|peer| peer.is_ready = true);
+        }
+        let is_about_to_widen = self.relay.wants_payload() && !self.captures_payload;
+        is_about_to_widen || now < self.silent_until
     }
 
     fn look_at_captures(&mut self) {
@@ -177,12 +199,16 @@ impl Relaying {
     /// Reads from every peer that has something, and writes on where a socket had taken no more.
     fn read(&mut self, now: Instant) {
         let mut lost = Vec::new();
+        let is_silent = self.is_silent(now);
         for peer in self.peers.iter_mut().filter(|peer| peer.is_ready) {
             peer.is_ready = false;
             let (relay, id) = (&mut self.relay, peer.id);
             let outcome =
                 read_some(&mut peer.socket, &mut self.buffer, |bytes| relay.handle_bytes(id, now, bytes));
             let reason = match outcome {
+                Ok(Outcome::Drained) if is_silent || (relay.wants_payload() && !self.captures_payload) => {
+                    None
+                }
                 Ok(Outcome::Drained) => write(peer, relay).err().map(|error| error.to_string()),
                 Ok(Outcome::More) => {
                     peer.is_ready = true;
@@ -204,6 +230,9 @@ impl Relaying {
 
     /// Sends what has become due since the last round.
     fn write(&mut self, now: Instant) {
+        if self.is_silent(now) {
+            return;
+        }
         while let Some(id) = self.relay.poll_writable() {
             let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else {
                 continue;

@@ -11,14 +11,14 @@ use tcpcopy_engine::{Engine, EngineOptions, Mappings, Verdict};
 use tcpcopy_wire::{Instant, parse_ip};
 
 use crate::admin::Admin;
-use crate::captures::Captures;
 use crate::feeds::{FeedOptions, Feeds};
+use crate::intake::Intake;
 use crate::modules::{Modules, Shelf};
 use crate::outlet::Outlet;
 use crate::rounds::{Round, Rounds};
 use crate::socket::random;
 use crate::{
-    AdminPlace, CaptureChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError,
+    AdminPlace, IntakeChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError,
     mapping_name,
 };
 
@@ -29,8 +29,8 @@ pub struct ReplayOptions {
     pub engine: EngineOptions,
     /// What is replayed, and to whom.
     pub mappings: Mappings,
-    /// Where it is captured.
-    pub capture: CaptureChoice,
+    /// Where it comes from.
+    pub intake: IntakeChoice,
     /// Where intercepts listen; at least one.
     pub intercepts: Vec<SocketAddr>,
     /// Connections to each intercept, at least one.
@@ -50,11 +50,13 @@ const PACKET_BYTES: usize = 65_536;
 /// Packets sent before the capture rings are looked at again: sending takes longer than anything else, and the
 /// rings must not fill meanwhile.
 const TRANSMIT_BATCH: usize = 256;
+/// With modules, so long is waited for an intercept before sessions begin without one.
+const FEED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// tcpcopy's loop, on one thread.
 pub struct Replay {
     rounds: Rounds,
-    captures: Captures,
+    intake: Intake,
     engine: Engine,
     modules: Modules,
     admin: Admin,
@@ -63,14 +65,15 @@ pub struct Replay {
     packet: Box<[u8]>,
     /// The engine may have more to transmit.
     is_transmitting: bool,
-    capture_choice: CaptureChoice,
     mappings: Mappings,
     /// The targets of the mappings, for people.
     targets: Vec<String>,
-    /// What the online servers say is captured as well.
+    /// What the online servers say is taken in as well.
     captures_answers: bool,
     /// Verdicts that the log has told of.
     told: [bool; Verdict::ALL.len()],
+    /// What users say is not looked at before that moment, or before the first intercept is there.
+    feed_awaited_until: Instant,
 }
 
 impl Replay {
@@ -86,17 +89,19 @@ impl Replay {
         };
         let fresh = options.modules.choices.iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let captures_answers = fresh.iter().any(|fresh| fresh.wants_online);
-        let captures = open_captures(&options.capture, &options.mappings, captures_answers)?;
+        let budget = options.engine.memory_budget;
+        let mut intake = Intake::open(options.intake, &options.mappings, captures_answers, budget)?;
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
         let outlet = Outlet::open(targets.clone())?;
-        let rounds = Rounds::new(options.snapshot_interval, captures.len())?;
-        captures.register(rounds.registry())?;
+        let rounds = Rounds::new(options.snapshot_interval, intake.tokens())?;
+        intake.register(rounds.registry())?;
         let (token, now) = (rounds.free_token(), rounds.now());
         let feed_options = FeedOptions {
             per_intercept: options.connections.max(1),
             lonely: options.lonely,
             expects_payload: !fresh.is_empty(),
         };
+        let feed_awaited_until = if fresh.is_empty() { now } else { now + FEED_PATIENCE };
         let feeds = Feeds::start(&options.intercepts, feed_options, token + 1, now)?;
         let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;
         let mut engine = Engine::new(options.engine, options.mappings.clone(), random());
@@ -104,7 +109,7 @@ impl Replay {
         fresh.into_iter().for_each(|fresh| modules.install(&mut engine, fresh, false, now));
         Ok(Self {
             rounds,
-            captures,
+            intake,
             engine,
             modules,
             admin,
@@ -112,18 +117,18 @@ impl Replay {
             outlet,
             packet: vec![0; PACKET_BYTES].into(),
             is_transmitting: false,
-            capture_choice: options.capture,
             targets: targets.map(|target| target.to_string()).collect(),
             mappings: options.mappings,
             captures_answers,
             told: [false; Verdict::ALL.len()],
+            feed_awaited_until,
         })
     }
 
-    /// The names of the devices captured on.
+    /// The names of the devices captured on, or of the files.
     #[must_use]
     pub fn devices(&self) -> Vec<String> {
-        self.captures.devices()
+        self.intake.names()
     }
 
     /// Where the admin socket is, if there is one.
@@ -137,15 +142,15 @@ impl Replay {
         self.modules.names().map(ToString::to_string)
     }
 
-    /// Replays until SIGINT or SIGTERM, or until no device is left to capture on; then ends all sessions and
-    /// returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
+    /// Replays until SIGINT or SIGTERM, or until no device is left to capture on, or all that is in the files has been
+    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
     /// files to be opened anew) and has changed modules loaded again.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
         mut on_hangup: impl FnMut(),
     ) -> ReplayEnd {
-        while self.captures.is_alive() {
+        while !self.intake.is_over(&self.engine) {
             let round = self.wait();
             if round.stop {
                 break;
@@ -155,7 +160,7 @@ impl Replay {
                 self.admin.reload();
             }
             if round.look {
-                self.captures.look_everywhere();
+                self.intake.look();
                 self.tell_of_losses();
                 self.modules.tell_of_slow_calls();
             }
@@ -169,23 +174,35 @@ impl Replay {
     }
 
     fn wait(&mut self) -> Round {
-        let is_busy = self.is_transmitting || self.captures.is_ready() || self.feeds.is_ready();
-        let captures = self.captures.poll_timeout(self.rounds.now());
-        let due =
-            [self.engine.poll_timeout(), self.feeds.poll_timeout(), captures].into_iter().flatten().min();
+        let now = self.rounds.now();
+        let awaited = Some(self.feed_awaited_until).filter(|until| now < *until);
+        let may_take = awaited.is_none() && self.intake.is_ready();
+        let is_busy = self.is_transmitting || may_take || self.feeds.is_ready();
+        let intake = self.intake.poll_timeout(now).filter(|_| awaited.is_none());
+        let due = [self.engine.poll_timeout(), self.feeds.poll_timeout(), intake, awaited];
+        let due = due.into_iter().flatten().min();
         self.rounds.wait(is_busy, due, |token| match token {
             token if self.feeds.owns(token) => self.feeds.mark_ready(token),
-            token => self.captures.mark_ready(token.0),
+            token => self.intake.mark_ready(token),
         })
+    }
+
+    /// Whether what users say still waits, in the ring, for the first intercept: it may have to prepare for what modules want
+    /// of the first responses.
+    fn awaits_feed(&mut self, now: Instant) -> bool {
+        if self.feeds.reaches_one() {
+            self.feed_awaited_until = now;
+        }
+        now < self.feed_awaited_until
     }
 
     /// One round: everything that has come in goes through the engine, everything that is due goes out.
     fn turn(&mut self, now: Instant) {
+        let awaits_feed = self.awaits_feed(now);
         let engine = &mut self.engine;
-        self.captures.dispatch(|captured_at, segment| {
-            log::trace!("captured {segment}");
-            engine.handle_capture(now, captured_at, segment);
-        });
+        if !awaits_feed {
+            self.intake.dispatch(now, self.feeds.reaches_one(), engine);
+        }
         self.feeds.read(now, |id, segment| {
             log::trace!("response for session {:x}: {segment}", id.to_bits());
             engine.handle_response(now, id, segment);
@@ -202,9 +219,7 @@ impl Replay {
     /// From now on what the online servers say is captured as well.
     fn capture_answers(&mut self) {
         self.captures_answers = true;
-        let (choice, mappings) = (&self.capture_choice, &self.mappings);
-        choice.tell_of_answers();
-        self.captures.widen(|options| choice.widened(options, mappings));
+        self.intake.show_answers(&self.mappings);
     }
 
     /// Registrations go before packets, so that intercept knows a flow before the target can answer on it.
@@ -261,7 +276,8 @@ impl Replay {
         ReplaySnapshot {
             at: now,
             running_for: now.since(self.rounds.started_at()),
-            capture: self.captures.totals(),
+            capture: self.intake.totals(),
+            recording: self.intake.recording_totals(),
             engine: self.engine.statistics().clone(),
             pending: self.engine.pending(),
             modules: self.modules.totals(&self.engine),
@@ -269,18 +285,4 @@ impl Replay {
             feed: self.feeds.totals(),
         }
     }
-}
-
-/// The captures of what users say, and if that is wanted of what they are answered.
-fn open_captures(
-    choice: &CaptureChoice,
-    mappings: &Mappings,
-    with_answers: bool,
-) -> Result<Captures, StartError> {
-    if with_answers {
-        choice.tell_of_answers();
-    }
-    Captures::open(&choice.options(mappings)?, |options| {
-        with_answers.then(|| choice.widened(options, mappings)).flatten()
-    })
 }

@@ -6,7 +6,7 @@ use tcpcopy_engine::{Pending, Statistics};
 use tcpcopy_feed::{PeerSummary, RelayTotals};
 use tcpcopy_wire::{DropReason, Instant};
 
-use crate::{ComparisonTotals, ModulesTotals};
+use crate::{ComparisonTotals, ModulesTotals, RecordingTotals};
 
 /// Frames without a usable TCP segment, by [`DropReason::ALL`].
 pub type UnusableFrames = [u64; DropReason::ALL.len()];
@@ -69,6 +69,8 @@ pub struct ReplaySnapshot {
     pub running_for: Duration,
     /// What was captured.
     pub capture: CaptureTotals,
+    /// How far files are replayed; `None` for a live capture.
+    pub recording: Option<RecordingTotals>,
     /// What the sessions did.
     pub engine: Statistics,
     /// What is under way.

@@ -17,6 +17,7 @@ mod parse;
 mod segment;
 mod seq;
 mod time;
+mod tunnel;
 
 pub use emit::{EmitError, Ipv4Identification, emit, header_len};
 pub use flow::{Endpoint, Flow};

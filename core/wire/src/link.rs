@@ -1,7 +1,8 @@
 //! What surrounds the IP packet in a captured frame.
 //!
-//! Ethernet with any stack of VLAN tags (IEEE 802.1Q, 802.1ad), Linux cooked captures, BSD loopback, bare IP.
-//! Not here: 802.3 frames with LLC, PPPoE, MPLS, tunnels; what they carry counts as [`DropReason::NotIp`].
+//! Ethernet with any stack of VLAN tags (IEEE 802.1Q, 802.1ad) and with PPPoE (RFC 2516), Linux cooked captures, PPP
+//! (RFC 1661), BSD loopback, bare IP. Not here: 802.3 frames with LLC and MPLS, which count as [`DropReason::NotIp`];
+//! tunnels over IP, which are in `tunnel`.
 
 use crate::DropReason;
 use crate::layer::Layer;
@@ -19,6 +20,10 @@ pub enum LinkType {
     RawIp,
     /// BSD loopback (0 and 108): a four-byte address family first.
     Null,
+    /// PPP (9 and 50), with or without the two bytes of HDLC framing (RFC 1662).
+    Ppp,
+    /// A PPPoE session packet without its Ethernet header (51).
+    PppEther,
 }
 
 impl LinkType {
@@ -31,6 +36,8 @@ impl LinkType {
             276 => Some(Self::LinuxSll2),
             12 | 14 | 101 | 228 | 229 => Some(Self::RawIp),
             0 | 108 => Some(Self::Null),
+            9 | 50 => Some(Self::Ppp),
+            51 => Some(Self::PppEther),
             _ => None,
         }
     }
@@ -42,15 +49,15 @@ pub(crate) fn network_layer(link: LinkType, frame: Layer<'_>) -> Result<Layer<'_
     match link {
         LinkType::Ethernet => {
             let (header, rest) = frame.split::<14>().ok_or(DropReason::TruncatedHeader)?;
-            past_vlan_tags([header[12], header[13]], rest)
+            past_ether_type([header[12], header[13]], rest)
         }
         LinkType::LinuxSll => {
             let (header, rest) = frame.split::<16>().ok_or(DropReason::TruncatedHeader)?;
-            past_vlan_tags([header[14], header[15]], rest)
+            past_ether_type([header[14], header[15]], rest)
         }
         LinkType::LinuxSll2 => {
             let (header, rest) = frame.split::<20>().ok_or(DropReason::TruncatedHeader)?;
-            past_vlan_tags([header[0], header[1]], rest)
+            past_ether_type([header[0], header[1]], rest)
         }
         LinkType::RawIp => Ok(frame),
         LinkType::Null => {
@@ -62,12 +69,14 @@ pub(crate) fn network_layer(link: LinkType, frame: Layer<'_>) -> Result<Layer<'_
                 _ => Err(DropReason::NotIp),
             }
         }
+        LinkType::Ppp => past_ppp(frame),
+        LinkType::PppEther => past_pppoe(frame),
     }
 }
 
-/// Follows a stack of VLAN tags, each two bytes of tag and the EtherType of what comes next.
+/// Follows a stack of VLAN tags, each two bytes of tag and the EtherType of what comes next, and a PPPoE session behind.
 #[inline]
-fn past_vlan_tags(mut ether_type: [u8; 2], mut rest: Layer<'_>) -> Result<Layer<'_>, DropReason> {
+fn past_ether_type(mut ether_type: [u8; 2], mut rest: Layer<'_>) -> Result<Layer<'_>, DropReason> {
     loop {
         match u16::from_be_bytes(ether_type) {
             0x0800 | 0x86dd => return Ok(rest),
@@ -77,8 +86,38 @@ fn past_vlan_tags(mut ether_type: [u8; 2], mut rest: Layer<'_>) -> Result<Layer<
                 ether_type = [tag[2], tag[3]];
                 rest = inner;
             }
+            0x8864 => return past_pppoe(rest),
             _ => return Err(DropReason::NotIp),
         }
+    }
+}
+
+/// The session packet of RFC 2516 §4: version and type, code, session, length; then PPP.
+fn past_pppoe(packet: Layer<'_>) -> Result<Layer<'_>, DropReason> {
+    let (header, rest) = packet.split::<6>().ok_or(DropReason::TruncatedHeader)?;
+    match header {
+        [0x11, 0, ..] => past_ppp(rest),
+        _ => Err(DropReason::NotIp),
+    }
+}
+
+/// The protocol field of RFC 1661 §2, behind the address and control bytes of HDLC framing if they are there. The
+/// field's first byte is left out where it is zero and the peers agreed so: an odd first byte is the whole field.
+fn past_ppp(packet: Layer<'_>) -> Result<Layer<'_>, DropReason> {
+    let packet = match packet.split::<2>() {
+        Some(([0xff, 0x03], rest)) => rest,
+        _ => packet,
+    };
+    let (protocol, rest) = match packet.split::<1>().ok_or(DropReason::TruncatedHeader)? {
+        ([compressed], rest) if compressed % 2 == 1 => (u16::from(*compressed), rest),
+        _ => {
+            let (protocol, rest) = packet.split::<2>().ok_or(DropReason::TruncatedHeader)?;
+            (u16::from_be_bytes(*protocol), rest)
+        }
+    };
+    match protocol {
+        0x0021 | 0x0057 => Ok(rest),
+        _ => Err(DropReason::NotIp),
     }
 }
 
@@ -137,8 +176,31 @@ mod tests {
     }
 
     #[test]
+    fn ppp_is_read_with_and_without_framing_and_compression() {
+        for header in [&[0xff, 0x03, 0x00, 0x21][..], &[0x00, 0x57], &[0xff, 0x03, 0x21], &[0x57]] {
+            assert_eq!(strip(LinkType::Ppp, header), Ok(PACKET.to_vec()), "{header:x?}");
+        }
+        assert_eq!(strip(LinkType::Ppp, &[0xff, 0x03, 0xc0, 0x21]), Err(DropReason::NotIp));
+    }
+
+    #[test]
+    fn pppoe_sessions_are_read_with_and_without_ethernet() {
+        let session = [0x11, 0x00, 0x00, 0x01, 0x00, 0x05, 0x00, 0x21];
+        assert_eq!(strip(LinkType::PppEther, &session), Ok(PACKET.to_vec()));
+        assert_eq!(ethernet(&[&[0x88, 0x64][..], &session].concat()), Ok(PACKET.to_vec()));
+        assert_eq!(ethernet(&[&[0x81, 0x00, 0, 7, 0x88, 0x64][..], &session].concat()), Ok(PACKET.to_vec()));
+        // Discovery (a code other than zero) carries no packet.
+        assert_eq!(strip(LinkType::PppEther, &[0x11, 0x09, 0, 0, 0, 0, 0x00, 0x21]), Err(DropReason::NotIp));
+        // LCP, and discovery by its own EtherType.
+        assert_eq!(strip(LinkType::PppEther, &[0x11, 0, 0, 1, 0, 5, 0xc0, 0x21]), Err(DropReason::NotIp));
+        assert_eq!(ethernet(&[0x88, 0x63]), Err(DropReason::NotIp));
+    }
+
+    #[test]
     fn a_frame_that_ends_inside_its_link_header_is_truncated() {
         for (link, header_len) in [
+            (LinkType::Ppp, 2),
+            (LinkType::PppEther, 6),
             (LinkType::Ethernet, 14),
             (LinkType::LinuxSll, 16),
             (LinkType::LinuxSll2, 20),

@@ -1,5 +1,5 @@
 //! From captured bytes to a [`Segment`]: IPv4 (RFC 791), IPv6 with its extension headers (RFC 8200), TCP
-//! (RFC 9293).
+//! (RFC 9293), by itself or inside the tunnels of `tunnel`.
 //!
 //! Fragments are not put together and checksums are not verified. etherparse reads the headers; how long each
 //! layer is is decided here, because a capture is not what its headers say: it is cut by the snapshot length,
@@ -13,6 +13,7 @@ use etherparse::{
 };
 
 use crate::layer::Layer;
+use crate::tunnel::{self, Carried};
 use crate::{Endpoint, Flags, LinkType, Options, Segment, SeqNum, link};
 
 /// The largest payload that is believed, 1 GiB: no receive window is larger (RFC 7323 §2.3). Real ones end at
@@ -32,12 +33,23 @@ pub enum DropReason {
     Fragment,
     /// A header whose lengths contradict each other.
     Malformed,
+    /// Wrapped into more than two tunnels.
+    NestedTooDeep,
+    /// Of a link type that is none of [`LinkType`]'s: only a capture file can have such frames.
+    UnsupportedLink,
 }
 
 impl DropReason {
     /// Every reason, in the order of reports.
-    pub const ALL: [Self; 5] =
-        [Self::TruncatedHeader, Self::NotIp, Self::NotTcp, Self::Fragment, Self::Malformed];
+    pub const ALL: [Self; 7] = [
+        Self::TruncatedHeader,
+        Self::NotIp,
+        Self::NotTcp,
+        Self::Fragment,
+        Self::Malformed,
+        Self::NestedTooDeep,
+        Self::UnsupportedLink,
+    ];
 
     /// The name in reports: a lower-case phrase with underscores.
     #[must_use]
@@ -48,18 +60,21 @@ impl DropReason {
             Self::NotTcp => "not_tcp",
             Self::Fragment => "fragment",
             Self::Malformed => "malformed",
+            Self::NestedTooDeep => "nested_too_deep",
+            Self::UnsupportedLink => "unsupported_link_type",
         }
     }
 }
 
 /// Parses a captured frame: `frame` holds the bytes kept, `wire_len` is the frame's length on the wire.
 ///
-/// Checksums are not verified: offloads leave them unfinished on captured local traffic.
+/// Checksums are not verified: offloads leave them unfinished on captured local traffic. A packet in a VXLAN, GENEVE,
+/// ERSPAN or GRE tunnel is looked for in there, two tunnels deep.
 ///
 /// # Errors
 /// The [`DropReason`] when there is no usable TCP segment in the frame.
 pub fn parse_frame(link: LinkType, frame: &[u8], wire_len: usize) -> Result<Segment<'_>, DropReason> {
-    parse_network(link::network_layer(link, Layer::new(frame, wire_len))?)
+    parse_network(link::network_layer(link, Layer::new(frame, wire_len))?, 0)
 }
 
 /// Parses an IP packet: `packet` holds the bytes kept, `wire_len` is the packet's length on the wire, which
@@ -68,7 +83,7 @@ pub fn parse_frame(link: LinkType, frame: &[u8], wire_len: usize) -> Result<Segm
 /// # Errors
 /// The [`DropReason`] when there is no usable TCP segment in the packet.
 pub fn parse_ip(packet: &[u8], wire_len: usize) -> Result<Segment<'_>, DropReason> {
-    parse_network(Layer::new(packet, wire_len))
+    parse_network(Layer::new(packet, wire_len), 0)
 }
 
 /// What the IP header says of the segment.
@@ -79,24 +94,25 @@ struct Envelope {
     tos: u8,
 }
 
+/// `depth` tunnels are around `packet`.
 // Inlined, as what it calls: a layer handed over through memory costs more than parsing it.
 #[inline]
-fn parse_network(packet: Layer<'_>) -> Result<Segment<'_>, DropReason> {
+fn parse_network(packet: Layer<'_>, depth: u8) -> Result<Segment<'_>, DropReason> {
     let first = packet.kept.first().ok_or(DropReason::TruncatedHeader)?;
     match first >> 4 {
-        4 => parse_ipv4(packet),
-        6 => parse_ipv6(packet),
+        4 => parse_ipv4(packet, depth),
+        6 => parse_ipv6(packet, depth),
         _ => Err(DropReason::NotIp),
     }
 }
 
 #[inline]
-fn parse_ipv4(packet: Layer<'_>) -> Result<Segment<'_>, DropReason> {
+fn parse_ipv4(packet: Layer<'_>, depth: u8) -> Result<Segment<'_>, DropReason> {
     let header = Ipv4HeaderSlice::from_slice(packet.kept).map_err(|error| match error {
         err::ipv4::HeaderSliceError::Len(_) => DropReason::TruncatedHeader,
         err::ipv4::HeaderSliceError::Content(_) => DropReason::Malformed,
     })?;
-    if header.protocol() != IpNumber::TCP {
+    if !matches!(header.protocol(), IpNumber::TCP | IpNumber::UDP | IpNumber::GRE) {
         return Err(DropReason::NotTcp);
     }
     if header.is_fragmenting_payload() {
@@ -109,6 +125,9 @@ fn parse_ipv4(packet: Layer<'_>) -> Result<Segment<'_>, DropReason> {
         0 => transport,
         total_len => transport.limit(total_len.checked_sub(header_len).ok_or(DropReason::Malformed)?),
     };
+    if header.protocol() != IpNumber::TCP {
+        return parse_carried(header.protocol(), transport, depth);
+    }
     let envelope = Envelope {
         source: header.source_addr().into(),
         destination: header.destination_addr().into(),
@@ -118,7 +137,7 @@ fn parse_ipv4(packet: Layer<'_>) -> Result<Segment<'_>, DropReason> {
     parse_tcp(&envelope, transport)
 }
 
-fn parse_ipv6(packet: Layer<'_>) -> Result<Segment<'_>, DropReason> {
+fn parse_ipv6(packet: Layer<'_>, depth: u8) -> Result<Segment<'_>, DropReason> {
     // Only its length can be wrong: the version was looked at.
     let header = Ipv6HeaderSlice::from_slice(packet.kept).map_err(|_| DropReason::TruncatedHeader)?;
     let rest = packet.skip(header.header_len()).ok_or(DropReason::TruncatedHeader)?;
@@ -127,20 +146,27 @@ fn parse_ipv6(packet: Layer<'_>) -> Result<Segment<'_>, DropReason> {
         0 => rest,
         payload_len => rest.limit(payload_len),
     };
+    let (protocol, rest) = past_extension_headers(header.next_header(), rest)?;
+    if protocol != IpNumber::TCP {
+        return parse_carried(protocol, rest, depth);
+    }
     let envelope = Envelope {
         source: header.source_addr().into(),
         destination: header.destination_addr().into(),
         ttl: header.hop_limit(),
         tos: header.traffic_class(),
     };
-    parse_tcp(&envelope, past_extension_headers(header.next_header(), rest)?)
+    parse_tcp(&envelope, rest)
 }
 
-/// Follows the chain of IPv6 extension headers (RFC 8200 §4) to the TCP header.
-fn past_extension_headers(mut next: IpNumber, mut rest: Layer<'_>) -> Result<Layer<'_>, DropReason> {
+/// Follows the chain of IPv6 extension headers (RFC 8200 §4) to the TCP header, or to one that can carry a tunnel.
+fn past_extension_headers(
+    mut next: IpNumber,
+    mut rest: Layer<'_>,
+) -> Result<(IpNumber, Layer<'_>), DropReason> {
     loop {
         let header_len = match next {
-            IpNumber::TCP => return Ok(rest),
+            IpNumber::TCP | IpNumber::UDP | IpNumber::GRE => return Ok((next, rest)),
             IpNumber::IPV6_HEADER_HOP_BY_HOP
             | IpNumber::IPV6_ROUTE_HEADER
             | IpNumber::IPV6_DESTINATION_OPTIONS => {
@@ -160,6 +186,22 @@ fn past_extension_headers(mut next: IpNumber, mut rest: Layer<'_>) -> Result<Lay
             _ => return Err(DropReason::NotTcp),
         };
         rest = rest.skip(header_len).ok_or_else(|| too_short(rest))?;
+    }
+}
+
+/// What is no TCP itself may carry some.
+#[cold]
+fn parse_carried(protocol: IpNumber, rest: Layer<'_>, depth: u8) -> Result<Segment<'_>, DropReason> {
+    let carried = match protocol {
+        IpNumber::UDP => tunnel::carried_by_udp(rest)?,
+        _ => tunnel::carried_by_gre(rest)?,
+    };
+    if depth >= tunnel::DEEPEST {
+        return Err(DropReason::NestedTooDeep);
+    }
+    match carried {
+        Carried::Ethernet(frame) => parse_network(link::network_layer(LinkType::Ethernet, frame)?, depth + 1),
+        Carried::Ip(packet) => parse_network(packet, depth + 1),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod demo;
 pub mod fidelity;
 mod invocation;
 pub mod mysql;
+pub mod record;
 pub mod scenario;
 pub mod terminal;
 pub mod traffic;

@@ -18,7 +18,7 @@ use tcpcopy_lab::terminal::fraction;
 use tcpcopy_lab::traffic::{run_server, run_users};
 use tcpcopy_lab::world::private::{self, Entered};
 use tcpcopy_lab::world::wire;
-use tcpcopy_lab::{bench, check, demo, fidelity};
+use tcpcopy_lab::{bench, check, demo, fidelity, record};
 
 /// Hosts in network namespaces, tagged traffic between them, and exact accounting of what the target received.
 ///
@@ -98,6 +98,14 @@ enum Command {
         #[arg(long)]
         record: PathBuf,
     },
+    /// (started by the lab) Record what a filter lets through into a file, until standard input ends
+    #[command(hide = true)]
+    Record {
+        /// The file
+        file: PathBuf,
+        /// The filter
+        filter: String,
+    },
     /// (started by the lab) Forward frames over an impaired hop
     #[command(hide = true)]
     Wire {
@@ -137,6 +145,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Check => inside(|| check::run().map(|()| true)),
         Command::Users { plan, record } => users(&plan, &record),
         Command::Serve { plan, record } => serve(&plan, &record),
+        Command::Record { file, filter } => {
+            record::run(&file, &filter, || println!("ready")).map(|()| ExitCode::SUCCESS)
+        }
         Command::Wire { plan } => wire::run(&read_plan(&plan)?).map(|()| ExitCode::SUCCESS),
     }
 }

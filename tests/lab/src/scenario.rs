@@ -60,6 +60,8 @@ pub struct Scenario {
     pub impairments: Impairments,
     /// The tcpcopy processes.
     pub tcpcopies: Vec<Tcpcopy>,
+    /// The users are recorded into a file on the online host, and tcpcopy replays that when they are done.
+    pub is_recorded: bool,
     /// Options of intercept beyond the usual ones.
     pub intercept: &'static [&'static str],
     /// What happens while the users are at work.
@@ -252,6 +254,7 @@ impl Scenario {
             processes: 1,
             impairments: Impairments::default(),
             tcpcopies: vec![Tcpcopy::default()],
+            is_recorded: false,
             intercept: &[],
             events: Vec::new(),
             drain: Duration::from_secs(20),

@@ -123,7 +123,9 @@ fn verdicts_have_a_cause(scenario: &Scenario, outcome: &Outcome) -> Result<(), V
         // The module of this world never gives up by itself; a user may vanish in the middle of a header.
         Verdict::ModuleGaveUp => spoilt || ends_with(Ending::UserVanishes),
         Verdict::ModuleFault => false,
-        Verdict::SourcesExhausted | Verdict::NoSourceAddress | Verdict::Shutdown => false,
+        Verdict::SourcesExhausted | Verdict::NoSourceAddress | Verdict::CaptureEnded | Verdict::Shutdown => {
+            false
+        }
     };
     let groundless = Verdict::ALL
         .into_iter()

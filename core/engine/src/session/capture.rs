@@ -7,6 +7,7 @@ use tcpcopy_wire::{Instant, Segment, SeqNum};
 use super::connection::State;
 use super::user::Hearing;
 use super::{Context, Rest, Session};
+use crate::EngineOptions;
 use crate::backlog::{ChunkKind, TurnKind, TurnMark, Word};
 use crate::joining::LastSeen;
 use crate::reassembly::{Mark, Place, Reassembly};
@@ -18,6 +19,9 @@ const REACH: u32 = 1 << 24;
 const HANDSHAKE_REACH: i32 = 1 << 20;
 /// A handshake that took longer than this measures something else than the way to the user.
 const LONGEST_RTT: Duration = Duration::from_secs(1);
+
+/// A hole stays open for so long at least, however much faster than life a capture is replayed.
+const LEAST_GAP_TIME: Duration = Duration::from_millis(200);
 
 /// Whether captured words are kept, or belong to a turn that was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,9 @@ impl Session {
             return cx.statistics.ignore(Ignored::NoSession);
         }
         self.active_at = cx.now;
+        if !self.has_words() {
+            self.owed_since = cx.now;
+        }
         if !segment.flags.rst() {
             self.observe_user(segment, captured_at);
         }
@@ -92,10 +99,26 @@ impl Session {
         self.settle(cx);
     }
 
+    /// The capture is over, and the user was still there: what was captured is said, then the connection is closed.
+    pub(crate) fn capture_ended(&mut self, cx: &mut Context<'_>) {
+        if self.verdict.is_none() && !self.user_has_closed() {
+            self.closing_verdict = Verdict::CaptureEnded;
+            self.user_left(cx);
+        }
+    }
+
     /// Gives up the hole in the capture: what was captured before it is still said, then the connection is
     /// reset. What lies behind the hole is for another session.
     pub(crate) fn split_at_gap(&mut self, cx: &mut Context<'_>) -> Option<Rest> {
-        if self.gap_at()? > cx.now {
+        if self.gap_at(cx.options)? > cx.now {
+            return None;
+        }
+        self.skip_gap(cx)
+    }
+
+    /// The same before the hole's time is up, as nothing will fill it any more.
+    pub(crate) fn skip_gap(&mut self, cx: &mut Context<'_>) -> Option<Rest> {
+        if self.verdict.is_some() || self.user_has_closed() || !self.reassembly.has_hole() {
             return None;
         }
         let next = self.reassembly.next();
@@ -236,8 +259,10 @@ impl Session {
     }
 
     /// When the present hole in the capture counts as a gap; `None` without one, or when nothing more is said.
-    pub(super) fn gap_at(&self) -> Option<Instant> {
-        self.reassembly.gap_at(self.last_word.ack).filter(|_| !self.user_has_closed())
+    pub(super) fn gap_at(&self, options: &EngineOptions) -> Option<Instant> {
+        let (since, patience) = self.reassembly.hole(self.last_word.ack)?;
+        let patience = options.replayed(patience).max(LEAST_GAP_TIME.min(patience));
+        Some(since + patience).filter(|_| !self.user_has_closed())
     }
 
     /// The session is over, but where the user's next turn begins is still followed.

@@ -321,14 +321,15 @@ impl Session {
     }
 
     /// Shows the draft for as long as the module deals with it: word by word, so that each has its time, or as a whole
-    /// where a word is not enough. Behind each step comes an answer of the online server that was captured early.
+    /// where a word is not enough, or the user has closed and no more can be hoped for. Behind each step comes an answer of the online server that was captured early.
     fn show_draft(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
         loop {
             let draft = self.backlog.draft_len();
             if half.is_in_prologue || half.ahead != Ahead::Nothing || draft == 0 {
                 return;
             }
-            let word = self.backlog.first_word_len();
+            let is_all = half.closing.is_some() || self.backlog.closing().is_some();
+            let word = if is_all { draft } else { self.backlog.first_word_len() };
             self.show_draft_up_to(word, half, cx);
             if !self.is_over() && word < draft && self.backlog.draft_len() == draft {
                 self.show_draft_up_to(draft, half, cx);

@@ -7,7 +7,7 @@ use tcpcopy_wire::{
 use super::connection::{AckDue, Connection, State};
 use super::{Context, Session};
 use crate::EngineOptions;
-use crate::backlog::{Chunk, ChunkKind, TurnKind};
+use crate::backlog::{Chunk, ChunkKind, TurnKind, TurnMark};
 use crate::turns::Opening;
 
 /// One segment to be made.
@@ -166,6 +166,7 @@ impl Session {
             return Opening::Now;
         }
         let pace = self.pace(options);
+        let turn = &TurnMark { waited: options.replayed(turn.waited), ..*turn };
         let caught_up = self.overlapping && self.gate.has_caught_up(turn);
         match self.judge.opening(turn, caught_up, pace) {
             // A request that was broken off is never answered; its user left all the same.

@@ -31,7 +31,7 @@ impl Session {
             self.acknowledges_at(),
             connect,
             connection.gone_at,
-            self.gap_at(),
+            self.gap_at(options),
             self.module.as_ref().and_then(|half| half.next_at()),
             self.turn_opens_at(options, now),
         ]
@@ -76,7 +76,7 @@ impl Session {
     }
 
     /// Whether something captured is still to be said.
-    fn has_words(&self) -> bool {
+    pub(crate) fn has_words(&self) -> bool {
         self.connection.send.nxt < self.backlog.end()
             || self.backlog.draft_len() > 0
             || self.connection.awaits_acknowledgement()
@@ -95,14 +95,10 @@ impl Session {
             State::FinWait2 => self.active_at + HALF_WAY,
             State::TimeWait => Instant::MAX,
             _ if self.has_words() || self.awaits_answer() => {
-                let oldest = self.backlog.chunk_at(self.connection.send.una);
-                let since = oldest.map_or(self.heard_at, |chunk| chunk.captured_at);
-                since.max(self.heard_at) + options.response_timeout
+                self.owed_since.max(self.heard_at) + options.response_timeout
             }
             // A SYN that was never followed up: a scan or a flood, not a user, however long the target repeats itself.
-            _ if self.last_word.ack.is_none() => {
-                self.user.syn_at.unwrap_or(self.active_at) + HALF_WAY.min(options.idle_timeout)
-            }
+            _ if self.last_word.ack.is_none() => self.opened_at + HALF_WAY.min(options.idle_timeout),
             _ => self.active_at + options.idle_timeout,
         }
     }

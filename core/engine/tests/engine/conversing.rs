@@ -270,6 +270,23 @@ fn words_that_waited_have_their_own_times() {
 }
 
 #[test]
+fn a_module_whose_user_has_left_is_given_all_there_is() {
+    let mut play = Play::served_by(Lines { logs_in: true, ..Lines::judging() });
+    play.user_says("one\n", 0);
+    play.target_rst();
+    play.advance(ACK_DELAY);
+    for part in ["in ", "three ", "parts and more\n"] {
+        play.user_says(part, 7);
+    }
+    play.user_fin(7);
+    play.target_syn_ack();
+    play.target_answers("welcome\n");
+    play.target_answers("answer\n");
+    let said = words(&play.sent());
+    assert!(said.ends_with(b"in three parts and more\n"), "{}", said.escape_ascii());
+}
+
+#[test]
 fn an_online_server_that_closes_early_is_heard_to_its_end() {
     let mut play = Play::served_by(Lines { compares: true, ..Lines::judging() });
     let question = play.user.says("one\n", 0);

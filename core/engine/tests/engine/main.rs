@@ -13,6 +13,7 @@ mod lossy;
 mod pacing;
 mod properties;
 mod reconnect;
+mod recorded;
 mod recovery;
 mod refusals;
 mod resets;

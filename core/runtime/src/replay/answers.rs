@@ -48,7 +48,7 @@ impl Replay {
             tcpcopy: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             running_for_ms: millis(snapshot.running_for),
-            devices: self.captures.devices(),
+            devices: self.intake.names(),
             captures_answers: self.captures_answers,
             kernel_dropped: snapshot.capture.kernel_dropped,
             mappings: self.modules.mappings().iter().zip(&self.targets).enumerate().map(mapping).collect(),

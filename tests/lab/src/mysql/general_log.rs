@@ -113,7 +113,8 @@ impl Reader {
         };
         let (root, sessions): (Vec<_>, Vec<_>) = self.sessions.into_iter().partition(set_up);
         let of_root = root.iter().flat_map(|session| &session.commands);
-        let mark = of_root.filter(|command| command.argument == CAPTURING).map(|command| command.place).max();
+        let mark =
+            of_root.filter(|command| command.argument == CAPTURING).map(|command| command.place).next_back();
         GeneralLog { sessions, captured_from: mark.unwrap_or(0) }
     }
 }

@@ -181,6 +181,9 @@ impl Peers {
         let mut launch = Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy)
             .args(["-x", &mappings.join(","), "-s", &ASSISTANT.to_string()])
             .args(tcpcopy.options);
+        if scenario.is_recorded {
+            launch = launch.arg("--offline").arg("-i").arg(recording(scratch));
+        }
         for (mapping, module) in mine.iter().filter_map(|mapping| Some((mapping, mapping.module?))) {
             let module = module.argument(&scratch.join(SHELF));
             // Where there is one mapping only, it need not be named.
@@ -227,6 +230,11 @@ impl Peers {
         }
         tcpcopy.wait_until("reach intercept", READY, || host.sockets(FEED_PORT, SocketState::Established) > 0)
     }
+}
+
+/// Where what users say is recorded.
+pub(crate) fn recording(scratch: &Path) -> PathBuf {
+    scratch.join("recording.pcap")
 }
 
 /// Where the tcpcopy process of that index is controlled from.

@@ -83,6 +83,7 @@ pub fn run(
     stage.admit_users()?;
     play(&mut stage, scenario, admitted, tell)?;
     let at_work = admitted.elapsed();
+    stage.replay_recording()?;
     let drain = drain(&mut stage, scenario, tell);
     tell(&Moment::Comparing);
 

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::mysql::general_log::CAPTURING;
 use crate::scenario::control::{self, Answer};
 use crate::scenario::module::Swap;
 use crate::scenario::outcome::PeerEnd;
-use crate::scenario::peers::Peers;
+use crate::scenario::peers::{self, Peers};
 use crate::scenario::servers::Servers;
 use crate::scenario::{Action, Scenario, Who};
 use crate::traffic::{Shard, UsersPlan, UsersProgress, UsersRecord, monotonic_us};
@@ -25,6 +26,10 @@ use crate::world::procfs::Usage;
 const GOODBYE: Duration = Duration::from_secs(30);
 /// How long the users may take to write their record when they are done.
 const LAST_WORDS: Duration = Duration::from_secs(30);
+/// How often a replay is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long the recorder may take to capture.
+const READY: Duration = Duration::from_secs(10);
 
 /// Everything that runs while a scenario is played.
 #[derive(Debug)]
@@ -39,6 +44,7 @@ pub(crate) struct Stage<'s> {
     /// What instances of intercept that are gone have used.
     intercept_before: Usage,
     tcpcopies: Vec<Process>,
+    recorder: Option<Process>,
     users: Vec<(Process, PathBuf)>,
     /// Of a database.
     clients: Vec<Process>,
@@ -69,6 +75,7 @@ impl<'s> Stage<'s> {
             intercepts_started: 0,
             intercept_before: Usage::default(),
             tcpcopies: Vec::new(),
+            recorder: None,
             users: Vec::new(),
             clients: Vec::new(),
             happened: Vec::new(),
@@ -83,9 +90,59 @@ impl<'s> Stage<'s> {
         self.peers.furnish(self.scenario, self.world.scratch())?;
         self.online.start(&self.world)?;
         for who in [Who::Target, Who::Intercept, Who::Tcpcopy] {
-            if !self.scenario.is_down_at_first(who) {
+            let waits = who == Who::Tcpcopy && self.scenario.is_recorded;
+            if !waits && !self.scenario.is_down_at_first(who) {
                 self.start(who)?;
             }
+        }
+        if self.scenario.is_recorded { self.start_recorder() } else { Ok(()) }
+    }
+
+    fn start_recorder(&mut self) -> Result<()> {
+        let scratch = self.world.scratch();
+        let ports: Vec<String> = self
+            .scenario
+            .mappings
+            .iter()
+            .map(|mapping| format!("tcp port {}", mapping.online.port()))
+            .collect();
+        let launch = Launch::own_binary("record")?
+            .arg("record")
+            .arg(peers::recording(scratch))
+            .arg(ports.join(" or "));
+        let recorder = Process::start(self.world.host(HostName::Online), launch, scratch)?;
+        recorder.wait_for_word("ready", READY)?;
+        self.recorder = Some(recorder);
+        self.capturing_since = monotonic_us();
+        Ok(())
+    }
+
+    /// Has tcpcopy replay what was recorded, to its end.
+    pub(crate) fn replay_recording(&mut self) -> Result<()> {
+        let Some(mut recorder) = self.recorder.take() else { return Ok(()) };
+        let status = recorder.finish(GOODBYE)?;
+        ensure!(status.success(), "the recorder ended with {status}: {}", recorder.last_words());
+        let host = self.world.host(HostName::Online);
+        for index in 0..self.scenario.tcpcopies.len() {
+            let report = self.report_path(index);
+            let launch = self.peers.tcpcopy(self.scenario, index, self.world.scratch(), &report);
+            self.tcpcopies.push(Process::start(host, launch, self.world.scratch())?);
+        }
+        self.await_end_of_replay()
+    }
+
+    /// Waits until every tcpcopy has ended by itself, for as long as the scenario allows.
+    fn await_end_of_replay(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let mut are_over = false;
+        while !are_over {
+            ensure!(began.elapsed() < self.scenario.drain, "the replay of the recording does not end");
+            self.usage();
+            are_over = true;
+            for tcpcopy in &mut self.tcpcopies {
+                are_over &= tcpcopy.ended()?.is_some();
+            }
+            thread::sleep(LOOK);
         }
         Ok(())
     }
@@ -290,7 +347,8 @@ impl<'s> Stage<'s> {
     pub(crate) fn end_peers(&mut self) -> Result<Vec<PeerEnd>> {
         let mut ends = Vec::new();
         for process in self.tcpcopies.iter_mut().chain(&mut self.intercept) {
-            let too_early = process.ended()?.is_some();
+            let may_end = self.scenario.is_recorded && process.name().starts_with("tcpcopy");
+            let too_early = process.ended()?.is_some() && !may_end;
             let status = process.terminate(GOODBYE)?;
             ends.push(PeerEnd { name: process.name().to_owned(), status, too_early });
         }

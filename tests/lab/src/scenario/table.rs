@@ -7,6 +7,7 @@ mod losses;
 pub(crate) mod modules;
 mod outages;
 pub(crate) mod plans;
+mod recordings;
 mod targets;
 
 use crate::mysql;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<Scenario> {
         outages::outages(),
         faultless::shapes(),
         modules::modules(),
+        recordings::recordings(),
         mysql::scenarios::scenarios(),
         vec![demo()],
     ]

@@ -1,0 +1,40 @@
+//! Rows in which the users are recorded first, and replayed from the file when they are gone.
+
+use std::time::Duration;
+
+use super::plans::{full, keepalive, pipelined, short};
+use crate::scenario::{Scenario, Tcpcopy};
+use crate::traffic::UsersPlan;
+
+/// The recording of `users` is replayed with `options`.
+fn recorded(
+    name: &'static str,
+    about: &'static str,
+    options: &'static [&'static str],
+    users: Vec<UsersPlan>,
+) -> Scenario {
+    Scenario {
+        users,
+        is_recorded: true,
+        tcpcopies: vec![Tcpcopy { options, ..Tcpcopy::default() }],
+        drain: Duration::from_secs(60),
+        ..full(name, about, UsersPlan::default())
+    }
+}
+
+pub(super) fn recordings() -> Vec<Scenario> {
+    let passing = || UsersPlan { first_user: 1000, ..short(200, 3) };
+    let mixed = || vec![keepalive(50, 500, 3), passing()];
+    let piped = UsersPlan { first_user: 2000, ..pipelined(10, 500, 3) };
+    vec![
+        recorded("offline", "a recording, at its own pace", &[], mixed()),
+        recorded("offline-faster", "a recording, ten times as fast", &["-a", "10"], mixed()),
+        recorded(
+            "offline-top-speed",
+            "a recording, as fast as the target answers",
+            &["--top-speed"],
+            mixed().into_iter().chain([piped]).collect(),
+        ),
+        recorded("offline-rate", "a recording, at a rate of its own", &["--rate", "1000/s"], mixed()),
+    ]
+}
