@@ -65,7 +65,7 @@ scenarios! {
     mysql_statements_survive_loss: "mysql-loss-1",
     mysql_sessions_are_joined_in_their_middle: "mysql-joined",
     mysql_sessions_go_on_after_the_target_dropped_them: "mysql-target-drops",
-    prepared_statements_are_prepared_again: "mysql-target-drops-prepared",
+    prepared_statements_are_prepared_again: "mysql-drops-prepared",
     nothing_is_written_where_only_reading_is_allowed: "mysql-read-only",
     the_demo_passes: "demo",
 }

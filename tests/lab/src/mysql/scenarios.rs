@@ -42,7 +42,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "idle connections killed on the target, text",
             python(Script::Steady, 10),
         ),
-        target_drops("mysql-target-drops-prepared", "the same with prepared statements", sysbench(true)),
+        target_drops("mysql-drops-prepared", "the same with prepared statements", sysbench(true)),
         read_only(),
         of_mysql9(plain(
             "mysql9-sha2",
