@@ -10,6 +10,9 @@ use crate::scenario::{Scenario, table};
 use crate::terminal::{self, Terminal, count, megabytes, milliseconds, seconds};
 use crate::world::plan;
 
+/// A figure that servers of this kind do not tell.
+const UNKNOWN: &str = "–";
+
 /// Plays the scenario of that name and shows it; true when it passed.
 ///
 /// # Errors
@@ -55,7 +58,7 @@ pub(crate) fn follow(terminal: &mut Terminal, moment: &Moment) {
         }
         Moment::AtWork { elapsed, users, usage: [tcpcopy, intercept] } => {
             let so_far = users.as_ref().map_or_else(
-                || "users are arriving".to_owned(),
+                || "users are at work".to_owned(),
                 |users| {
                     format!(
                         "{} requests, {} answered, {} connections open, p99 {} ms",
@@ -86,10 +89,11 @@ pub(crate) fn conclude(terminal: &mut Terminal, outcome: &Outcome) {
     let exact = tally.exactly_once + tally.duplicated;
     let lag = |server: &crate::traffic::Latency| {
         if server.count == 0 {
-            return "–".to_owned();
+            return UNKNOWN.to_owned();
         }
         format!("{} / {}", milliseconds(server.p50_us), milliseconds(server.p99_us))
     };
+    let peak = |open| if open == 0 { UNKNOWN.to_owned() } else { count(open) };
     let rows = [
         ("requests".to_owned(), count(users.requests), count(target.requests)),
         ("  that count".to_owned(), count(tally.sent), String::new()),
@@ -109,14 +113,15 @@ pub(crate) fn conclude(terminal: &mut Terminal, outcome: &Outcome) {
             format!("{}, {}", count(tally.out_of_order), count(tally.surplus)),
         ),
         ("connections".to_owned(), count(users.connections), count(target.connections)),
-        ("  at once".to_owned(), count(users.peak_open), count(target.peak_open)),
+        ("  at once".to_owned(), peak(users.peak_open), peak(target.peak_open)),
         ("sent until arrived, p50 / p99 ms".to_owned(), lag(&online.lag), lag(&target.lag)),
         ("sent until answered, p50 / p99 ms".to_owned(), lag(&users.latency), String::new()),
     ];
     terminal.line("");
     terminal
         .line(&terminal.strong(&format!("  {:<36}{:>18}{:>22}", "", "users → online", "tcpcopy → target")));
-    for (name, left, right) in rows {
+    let is_known = |figure: &String| !figure.is_empty() && figure != UNKNOWN;
+    for (name, left, right) in rows.iter().filter(|(_, left, right)| is_known(left) || is_known(right)) {
         terminal.line(&format!("  {name:<36}{left:>18}{right:>22}"));
     }
     for Executed { command, online, target } in &outcome.executed {

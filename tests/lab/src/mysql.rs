@@ -7,7 +7,7 @@ pub mod accounting;
 pub mod clients;
 pub mod general_log;
 pub(crate) mod scenarios;
-pub(crate) mod servers;
+pub mod servers;
 
 /// The port of both servers.
 pub const PORT: u16 = 3306;

@@ -19,6 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::mysql::clients::Clients;
+use crate::mysql::servers::Engine;
 use crate::scenario::demand::Demand;
 use crate::scenario::module::{Module, Swap};
 use crate::traffic::{ServerPlan, UserConnection, UsersPlan};
@@ -124,8 +125,8 @@ pub enum Server {
     Tagged(ServerPlan),
     /// nginx; what it received is read from its access log.
     Nginx,
-    /// MariaDB; what it executed is read from its general log.
-    MariaDb,
+    /// A database; what it executed is read from its general log.
+    Database(Engine),
 }
 
 /// One tcpcopy process.

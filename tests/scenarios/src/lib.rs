@@ -3,6 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::env;
+
+use tcpcopy_lab::mysql::servers::mysql9_template;
 use tcpcopy_lab::run_scenario;
 
 /// Plays the scenario of that name and panics with all complaints unless it passes.
@@ -17,4 +20,17 @@ pub fn assert_passes(scenario: &str) {
         }
         Err(error) => panic!("{scenario} could not be played: {error:#}"),
     }
+}
+
+/// The same with a scenario of MySQL 9, which is downloaded: skipped, loudly, where it could not be. In CI it has to be.
+///
+/// # Panics
+/// When the scenario could not be played or did not pass, and without MySQL 9 in CI.
+#[track_caller]
+pub fn assert_passes_with_mysql9(scenario: &str) {
+    if mysql9_template().is_some() {
+        return assert_passes(scenario);
+    }
+    assert!(env::var_os("CI").is_none(), "{scenario}: MySQL 9 is not prepared (tests/lab/mysql9 prepare)");
+    eprintln!("SKIPPED {scenario}: MySQL 9 is not prepared (tests/lab/mysql9 prepare)");
 }

@@ -2,11 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use tcpcopy_scenarios::assert_passes;
+use tcpcopy_scenarios::{assert_passes, assert_passes_with_mysql9};
 
 macro_rules! scenarios {
-    ($($test:ident: $scenario:literal),* $(,)?) => {
-        $(#[test] fn $test() { assert_passes($scenario); })*
+    ($($test:ident: $scenario:literal),* $(,)?) => { scenarios! { assert_passes: $($test: $scenario),* } };
+    ($assert:ident: $($test:ident: $scenario:literal),* $(,)?) => {
+        $(#[test] fn $test() { $assert($scenario); })*
     };
 }
 
@@ -64,7 +65,14 @@ scenarios! {
     mysql_statements_survive_loss: "mysql-loss-1",
     mysql_sessions_are_joined_in_their_middle: "mysql-joined",
     mysql_sessions_go_on_after_the_target_dropped_them: "mysql-target-drops",
-    prepared_statements_are_prepared_again: "mysql-target-drops-prepared",
+    prepared_statements_are_prepared_again: "mysql-drops-prepared",
     nothing_is_written_where_only_reading_is_allowed: "mysql-read-only",
     the_demo_passes: "demo",
+}
+
+scenarios! {
+    assert_passes_with_mysql9:
+    caching_sha2_password_is_answered_in_full_and_fast: "mysql9-sha2",
+    sha256_password_is_answered: "mysql9-sha256",
+    sessions_with_many_habits_are_executed_by_mysql_9: "mysql9-pymysql",
 }

@@ -21,6 +21,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("connection.py", include_str!("clients/connection.py")),
     (Script::Habits.file(), include_str!("clients/habits.py")),
     (Script::Steady.file(), include_str!("clients/steady.py")),
+    (Script::Logins.file(), include_str!("clients/logins.py")),
     (Script::ReadersAndWriters.file(), include_str!("clients/readers_and_writers.py")),
 ];
 
@@ -58,6 +59,8 @@ pub enum Script {
     Habits,
     /// Few connections that stay open.
     Steady,
+    /// One connection after the other, with little in each.
+    Logins,
     /// Reads and writes in turn.
     ReadersAndWriters,
 }
@@ -67,6 +70,7 @@ impl Script {
         match self {
             Self::Habits => "habits.py",
             Self::Steady => "steady.py",
+            Self::Logins => "logins.py",
             Self::ReadersAndWriters => "readers_and_writers.py",
         }
     }
@@ -75,10 +79,12 @@ impl Script {
 /// A user that both servers know, by different passwords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
-    /// With `mysql_native_password`.
+    /// With the server's first choice: `mysql_native_password` of MariaDB, `caching_sha2_password` of MySQL 9.
     App,
-    /// With MariaDB's `client_ed25519`.
+    /// With `client_ed25519`, of MariaDB only.
     Ed,
+    /// With `sha256_password`, of MySQL 9 only.
+    Sha,
     /// Without a password.
     Open,
 }
@@ -88,6 +94,7 @@ impl User {
         match self {
             Self::App => "app",
             Self::Ed => "ed",
+            Self::Sha => "sha",
             Self::Open => "open",
         }
     }

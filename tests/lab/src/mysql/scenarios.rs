@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::mysql::PORT;
 use crate::mysql::clients::{Clients, Program, Script, User};
+use crate::mysql::servers::Engine;
 use crate::scenario::demand::Demand;
 use crate::scenario::module::{Library, Module};
 use crate::scenario::{Action, Event, Mapping, Scenario, Server, Tcpcopy, Who};
@@ -41,8 +42,15 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "idle connections killed on the target, text",
             python(Script::Steady, 10),
         ),
-        target_drops("mysql-target-drops-prepared", "the same with prepared statements", sysbench(true)),
+        target_drops("mysql-drops-prepared", "the same with prepared statements", sysbench(true)),
         read_only(),
+        of_mysql9(plain(
+            "mysql9-sha2",
+            "caching_sha2_password: the first logins full, later ones fast",
+            logins(User::App),
+        )),
+        of_mysql9(plain("mysql9-sha256", "sha256_password", logins(User::Sha))),
+        of_mysql9(plain("mysql9-pymysql", "sessions with many habits in MySQL 9", python(Script::Habits, 6))),
     ]
 }
 
@@ -52,8 +60,8 @@ fn plain(name: &'static str, about: &'static str, clients: Clients) -> Scenario 
         mappings: vec![Mapping::v4(PORT).served_by(MODULE)],
         users: Vec::new(),
         clients: vec![clients],
-        online: Server::MariaDb,
-        target: Server::MariaDb,
+        online: Server::Database(Engine::MariaDb),
+        target: Server::Database(Engine::MariaDb),
         tcpcopies: vec![Tcpcopy { options: &["-c", "10.30.0.x"], ..Tcpcopy::default() }],
         demands: &[Demand::AllServed],
         ..Scenario::new(name, about, UsersPlan::default())
@@ -101,6 +109,17 @@ fn read_only() -> Scenario {
         demands: &[Demand::AllServed, Demand::HeldBack],
         ..scenario
     }
+}
+
+/// The same with MySQL 9 on both sides.
+fn of_mysql9(scenario: Scenario) -> Scenario {
+    let server = Server::Database(Engine::MySql9);
+    Scenario { online: server.clone(), target: server, ..scenario }
+}
+
+/// Sessions that end soon, so that there are many logins.
+fn logins(user: User) -> Clients {
+    Clients { user, ..python(Script::Logins, 6) }
 }
 
 fn sysbench(prepared: bool) -> Clients {

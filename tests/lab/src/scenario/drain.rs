@@ -36,7 +36,7 @@ impl Drain {
             Server::Tagged(plan) => match plan.delay {
                 AnswerDelay::Fixed { ms } | AnswerDelay::Wanted { extra_ms: ms } => Duration::from_millis(ms),
             },
-            Server::Nginx | Server::MariaDb => Duration::ZERO,
+            Server::Nginx | Server::Database(_) => Duration::ZERO,
         };
         let quiet = thinking + if faults { QUIET_AFTER_FAULTS } else { QUIET };
         Self {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 
 use crate::mysql::general_log::GeneralLog;
-use crate::mysql::servers::Database;
+use crate::mysql::servers::{Database, Engine};
 use crate::scenario::Server;
 use crate::traffic::nginx::{self, NginxPlan};
 use crate::traffic::{ServerPlan, ServerRecord};
@@ -55,7 +55,7 @@ impl Servers {
                 self.running.iter().try_for_each(|process| process.wait_for_word("ready", PATIENCE))
             }
             Server::Nginx => self.start_nginx(world),
-            Server::MariaDb => self.start_database(world),
+            Server::Database(engine) => self.start_database(world, engine),
         }
     }
 
@@ -96,9 +96,9 @@ impl Servers {
         Ok(())
     }
 
-    fn start_database(&mut self, world: &World) -> Result<()> {
-        let name = format!("mariadb-{}-{}", self.host, self.generation);
-        let (database, process) = Database::start(world, self.host, &name)?;
+    fn start_database(&mut self, world: &World, engine: Engine) -> Result<()> {
+        let name = format!("database-{}-{}", self.host, self.generation);
+        let (database, process) = Database::start(engine, world, self.host, &name)?;
         self.databases.push(database);
         self.running.push(process);
         Ok(())
@@ -126,7 +126,7 @@ impl Servers {
         for mut process in self.running.drain(..) {
             match self.server {
                 Server::Tagged(_) => process.finish(PATIENCE)?,
-                Server::Nginx | Server::MariaDb => process.terminate(PATIENCE)?,
+                Server::Nginx | Server::Database(_) => process.terminate(PATIENCE)?,
             };
         }
         Ok(())
