@@ -55,6 +55,8 @@ pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
         intercepts,
         connections: flags.connections,
         lonely: flags.lonely,
+        single: flags.single,
+        dnat: flags.dnat,
         snapshot_interval: Duration::from_secs(flags.run.interval.max(1)),
     })
 }
@@ -209,6 +211,8 @@ mod tests {
             "-L",
             "-k",
             "9",
+            "--single",
+            "--dnat",
         ])
         .unwrap();
         assert_eq!(options.capture.devices, ["eth0", "eth1"]);
@@ -216,6 +220,7 @@ mod tests {
         assert_eq!((options.capture.buffer_bytes, options.capture.snaplen), (16 << 20, 2000));
         assert_eq!(options.intercepts, ["10.10.3.3:7000".parse().unwrap()]);
         assert_eq!((options.connections, options.lonely), (3, true));
+        assert!(options.single && options.dnat);
         assert_eq!(options.engine.idle_timeout, Duration::from_secs(9));
     }
 

@@ -12,6 +12,7 @@ use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
 
 use crate::commands::Command;
 use crate::endpoint_flag::host_address;
+use crate::idle_flags::IdleFlags;
 use crate::intercept_flag::{InterceptName, intercept};
 use crate::mapping_flag::mapping;
 use crate::module_flag::{ModuleFlag, module};
@@ -118,6 +119,15 @@ pub(crate) struct Flags {
     #[arg(short = 'L', long, help_heading = "Way back (intercept)")]
     pub(crate) lonely: bool,
 
+    /// Tell intercept of no connection, for one that serves this tcpcopy only (intercept --single)
+    #[arg(long, help_heading = "Way back (intercept)")]
+    pub(crate) single: bool,
+
+    /// Tell sessions apart by the target's port alone where a C intercept (--dnat) or --single returns
+    /// responses that are not marked
+    #[arg(long, help_heading = "Way back (intercept)")]
+    pub(crate) dnat: bool,
+
     /// End a session whose target says nothing for so long while an answer is due
     #[arg(short = 't', long, value_name = "SECONDS", default_value = "600")]
     #[arg(value_parser = number(1..=LONGEST_TIMEOUT, "seconds"), allow_negative_numbers = true, help_heading = "Sessions")]
@@ -166,6 +176,9 @@ pub(crate) struct Flags {
     /// /run/tcpcopy, else in $XDG_RUNTIME_DIR/tcpcopy or /tmp/tcpcopy-UID]
     #[arg(long, value_name = "PATH", help_heading = "Modules")]
     pub(crate) admin: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) idle: IdleFlags,
 
     #[command(flatten)]
     pub(crate) run: RunFlags,

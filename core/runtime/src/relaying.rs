@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token};
-use tcpcopy_feed::{CaptureStatistics, PeerId, Relay, RelayEvent, RelayOptions};
+use tcpcopy_feed::{CToolFormat, CaptureStatistics, PeerId, Relay, RelayEvent, RelayOptions};
 use tcpcopy_net::{CaptureDirection, CaptureOptions, DEFAULT_SNAPLEN};
 use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
 use crate::rounds::{Round, Rounds};
-use crate::socket::{Outcome, READ_BYTES, ReadError, random, read_some, write_some};
+use crate::socket::{Outcome, READ_BYTES, ReadError, random, read_some, tune, write_some};
 use crate::{PeerTotals, RelaySnapshot, StartError};
 
 /// Everything intercept's loop needs to know.
@@ -25,6 +25,8 @@ pub struct RelayingOptions {
     pub buffer_bytes: usize,
     /// Where tcpcopys connect to.
     pub listen: SocketAddr,
+    /// How responses are returned; identity and seed are chosen here.
+    pub relay: RelayOptions,
     /// How often `on_snapshot` is called.
     pub snapshot_interval: Duration,
 }
@@ -56,6 +58,8 @@ pub struct Relaying {
     is_accepting: bool,
     /// Responses are captured with all of their payload.
     captures_payload: bool,
+    /// How C tcpcopys must have been built, to be said when there is one.
+    c_format: Option<&'static str>,
 }
 
 impl Relaying {
@@ -73,7 +77,7 @@ impl Relaying {
         let accept = Token(rounds.free_token());
         rounds.registry().register(&mut listener, accept, Interest::READABLE)?;
         let now = rounds.now();
-        let relay = RelayOptions { identity: random(), seed: random(), ..RelayOptions::default() };
+        let relay = RelayOptions { identity: random(), seed: random(), ..options.relay };
         Ok(Self {
             rounds,
             captures,
@@ -85,6 +89,7 @@ impl Relaying {
             accept,
             is_accepting: false,
             captures_payload: false,
+            c_format: Some(described(relay.c_format)),
         })
     }
 
@@ -142,7 +147,7 @@ impl Relaying {
         self.handle_events(now);
         if self.relay.wants_payload() && !self.captures_payload {
             self.captures_payload = true;
-            log::info!("a tcpcopy has modules: responses are captured with their payload");
+            log::info!("a tcpcopy wants payload: responses are captured with theirs");
             self.captures
                 .widen(|options| Some(CaptureOptions { snaplen: DEFAULT_SNAPLEN, ..options.clone() }));
         }
@@ -167,7 +172,7 @@ impl Relaying {
                 log::warn!("a connection from {address} was refused: {error}");
                 continue;
             }
-            let _ = socket.set_nodelay(true); // only costs time where it fails
+            tune(&socket);
             self.next_peer += 1;
             self.relay.handle_connected(id, now);
             self.peers.push(Peer { id, address, socket, is_ready: true, is_greeted: false });
@@ -221,6 +226,15 @@ impl Relaying {
                     if let Some(peer) = self.peers.iter_mut().find(|known| known.id == peer) {
                         peer.is_greeted = true;
                         log::info!("tcpcopy {} is connected", peer.address);
+                    }
+                }
+                RelayEvent::CConnected { peer } => {
+                    if let Some(peer) = self.peers.iter_mut().find(|known| known.id == peer) {
+                        peer.is_greeted = true;
+                        log::info!("tcpcopy {} is connected; it is a C tcpcopy", peer.address);
+                    }
+                    if let Some(explanation) = self.c_format.take() {
+                        log::info!("{explanation}");
                     }
                 }
                 RelayEvent::Goodbye { .. } => {}
@@ -289,6 +303,23 @@ fn write(peer: &mut Peer, relay: &mut Relay) -> std::io::Result<()> {
         match write_some(&mut peer.socket, offer)? {
             0 => return Ok(()),
             count => relay.consume(peer.id, count),
+        }
+    }
+}
+
+/// How a C tcpcopy must have been built: it cannot be asked.
+const fn described(format: CToolFormat) -> &'static str {
+    match format {
+        CToolFormat { combined: false, .. } => {
+            "a C tcpcopy gets headers one by one (--disable-combined): it must be built with that, too"
+        }
+        CToolFormat { payload: true, .. } => {
+            "a C tcpcopy gets headers and up to 128 bytes of payload (--with-resp-payload): it must be built with a \
+             module that reads them"
+        }
+        _ => {
+            "a C tcpcopy gets headers in batches: if it was built otherwise it cannot read them; then give intercept \
+             --disable-combined or --with-resp-payload"
         }
     }
 }

@@ -37,6 +37,10 @@ pub struct ReplayOptions {
     pub connections: usize,
     /// Start even if no intercept is reachable, and wait for one.
     pub lonely: bool,
+    /// Tell intercepts of no session: they return every response.
+    pub single: bool,
+    /// Targets may answer from other addresses than the mappings name.
+    pub dnat: bool,
     /// The modules to begin with.
     pub modules: ModuleOptions,
     /// Where the admin socket shall be.
@@ -96,6 +100,8 @@ impl Replay {
             per_intercept: options.connections.max(1),
             lonely: options.lonely,
             expects_payload: !fresh.is_empty(),
+            single: options.single,
+            dnat: options.dnat,
         };
         let feeds = Feeds::start(&options.intercepts, feed_options, token + 1, now)?;
         let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;

@@ -2,6 +2,9 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
+use mio::net::TcpStream;
+use nix::sys::socket::{setsockopt, sockopt};
+
 /// Bytes asked for at once.
 pub(crate) const READ_BYTES: usize = 256 << 10;
 /// Reads from one socket before others get their turn.
@@ -52,6 +55,16 @@ pub(crate) fn write_some(socket: &mut impl Write, bytes: &[u8]) -> io::Result<us
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Sets up a connection of a feed: nothing waits for more to send, and a host that is gone is noticed although a C tool
+/// sends no heartbeats. Where the system refuses that, it only costs time.
+pub(crate) fn tune(socket: &TcpStream) {
+    let _ = socket.set_nodelay(true);
+    let _ = setsockopt(socket, sockopt::KeepAlive, &true);
+    let _ = setsockopt(socket, sockopt::TcpKeepIdle, &10);
+    let _ = setsockopt(socket, sockopt::TcpKeepInterval, &5);
+    let _ = setsockopt(socket, sockopt::TcpUserTimeout, &30_000);
 }
 
 /// A number nobody outside can guess.

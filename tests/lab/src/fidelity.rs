@@ -41,7 +41,7 @@ pub fn run(selection: &Selection, peers: &Peers, keep: Option<&Path>) -> Result<
     let scenarios = selection.scenarios()?;
     let mut terminal = Terminal::detect();
     let heading =
-        format!("{:<24}{:>12}{:>8}{:>10}  {:<6} what", "scenario", "C reached", "must", peers.label(), "");
+        format!("{:<24}{:>12}{:>8}{:>12}  {:<6} what", "scenario", "C reached", "must", peers.label(), "");
     terminal.line(&terminal.strong(&heading));
     let mut failed = 0;
     for scenario in &scenarios {

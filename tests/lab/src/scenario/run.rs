@@ -94,9 +94,7 @@ pub fn run(
     let users = summarize_users(&account.users);
     let mut complaints = complaints_about(scenario, &account.tally, &users);
     let reports = stage.reports()?;
-    if peers.reports() {
-        complaints.extend(complaints_about_ends(&ends));
-    }
+    complaints.extend(complaints_about_ends(ends.iter().filter(|end| peers.obeys(&end.name))));
     complaints.extend(accounting::complaints(&reports, account.seen(stage.capturing_since)));
     complaints.append(&mut stage.complaints);
     complaints.extend(demand::complaints(
