@@ -227,12 +227,20 @@ mod tests {
             "-r",
             "20",
             "--pcap-capture",
+            "--single",
+            "--dnat",
+            "-U",
+            "8",
+            "--million",
+            "--select",
+            "--disable-combined",
         ])
         .unwrap();
         assert_eq!((flags.mapping.len(), flags.intercept.len(), flags.source.len()), (3, 2, 2));
         assert_eq!(flags.device, ["eth0", "eth1"]);
         assert_eq!((flags.connections, flags.rtt, flags.percent), (4, Some(0), 20));
         assert!(flags.lonely && flags.overlap_turns && flags.only_whole && flags.pcap_capture);
+        assert!(flags.single && flags.dnat && flags.idle.remark().is_some());
     }
 
     #[test]

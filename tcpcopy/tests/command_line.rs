@@ -39,6 +39,8 @@ fn help_names_every_option() {
         "-p, --port",
         "-C, --connections",
         "-L, --lonely",
+        "--single",
+        "--dnat",
         "-t, --response-timeout",
         "-k, --idle-timeout",
         "-M, --mtu",

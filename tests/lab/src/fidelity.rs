@@ -77,7 +77,7 @@ fn play(terminal: &mut Terminal, scenario: &Scenario, peers: &Peers, keep: Optio
     let word = if passed { terminal.good("pass  ") } else { terminal.bad("FAIL  ") };
     let c = scenario.c.unwrap_or("–");
     terminal.line(&format!(
-        "{name:<24}{c:>12}{:>8}{reached:>10}  {word} {}",
+        "{name:<24}{c:>12}{:>8}{reached:>12}  {word} {}",
         fraction(scenario.must),
         scenario.about
     ));

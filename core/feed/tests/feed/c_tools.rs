@@ -36,7 +36,7 @@ fn local(client: u16, server: u16, server_addr: [u8; 4]) -> Flow {
 fn connected_to_c(options: SubscriberOptions) -> Subscriber {
     let mut subscriber = Subscriber::with_options(7, options, NOW);
     subscriber.handle_connected(NOW);
-    subscriber.handle_timeout(subscriber.poll_timeout().expect("a time-out")).unwrap();
+    subscriber.handle_timeout(subscriber.poll_timeout().expect("a time-out")).expect("no complaint");
     assert!(subscriber.is_c_intercept() && subscriber.state() == SubscriberState::Connected);
     assert_eq!(subscriber.poll_timeout(), None, "no heartbeats");
     subscriber
