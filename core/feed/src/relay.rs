@@ -85,7 +85,14 @@ impl Relay {
 
     /// A response was captured at `seen_at`: the target is its source, the copied client its destination.
     pub fn handle_response(&mut self, seen_at: Instant, segment: &Segment<'_>) -> Routed {
-        let segment = &self.options.translation.map_or(*segment, |translation| translation.undo(segment));
+        let undone;
+        let segment = match self.options.translation {
+            Some(translation) => {
+                undone = translation.undo(segment);
+                &undone
+            }
+            None => segment,
+        };
         let flow = Flow { client: segment.destination, server: segment.source };
         let flow = self.keying().key(flow);
         let Some((slot, recipient)) = self.recipient(&flow) else {

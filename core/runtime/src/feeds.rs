@@ -5,6 +5,7 @@ mod link;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::{Registry, Token};
 use tcpcopy_engine::{Registration, SessionId};
 use tcpcopy_feed::{Features, FlowId, Statistics, Subscriber, SubscriberOptions};
@@ -84,14 +85,14 @@ impl Feeds {
     }
 
     /// The poll said that something can be done on `token`.
-    pub(crate) fn mark_ready(&mut self, token: Token) {
+    pub(crate) fn mark_ready(&mut self, token: Token, event: &Event) {
         if let Some(link) = self.links.iter_mut().find(|link| link.token == token) {
-            link.is_ready = true;
+            link.readiness.mark(event);
         }
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.links.iter().any(|link| link.is_ready)
+        self.links.iter().any(|link| link.readiness.is_ready)
     }
 
     /// Tells every intercept of a flow, each over the connection that is its session's. Where responses are returned
@@ -120,8 +121,8 @@ impl Feeds {
     /// Reads what has come and hands the responses to `on_response`.
     pub(crate) fn read(&mut self, now: Instant, mut on_response: impl FnMut(SessionId, &Segment<'_>)) {
         let totals = &mut self.totals;
-        for link in self.links.iter_mut().filter(|link| link.is_ready) {
-            link.is_ready = false;
+        for link in self.links.iter_mut().filter(|link| link.readiness.is_ready) {
+            link.readiness.is_ready = false;
             if link.is_connecting && !link.finish_connecting(now) {
                 continue;
             }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token};
 use tcpcopy_feed::{CToolFormat, CaptureStatistics, PeerId, Relay, RelayEvent, RelayOptions};
@@ -11,7 +12,7 @@ use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
 use crate::rounds::{Round, Rounds};
-use crate::socket::{Outcome, READ_BYTES, ReadError, random, read_some, tune, write_some};
+use crate::socket::{Outcome, READ_BYTES, ReadError, Readiness, random, read_some, tune, write_some};
 use crate::{PeerTotals, RelaySnapshot, StartError};
 
 /// Everything intercept's loop needs to know.
@@ -39,7 +40,7 @@ struct Peer {
     id: PeerId,
     address: SocketAddr,
     socket: TcpStream,
-    is_ready: bool,
+    readiness: Readiness,
     /// It has shown to be a tcpcopy.
     is_greeted: bool,
 }
@@ -120,13 +121,16 @@ impl Relaying {
     }
 
     fn wait(&mut self) -> Round {
-        let is_busy =
-            self.captures.is_ready() || self.is_accepting || self.peers.iter().any(|peer| peer.is_ready);
+        let is_busy = self.captures.is_ready()
+            || self.is_accepting
+            || self.peers.iter().any(|peer| peer.readiness.is_ready);
         let captures = self.captures.poll_timeout(self.rounds.now());
         let due = self.relay.poll_timeout().into_iter().chain(captures).min();
-        self.rounds.wait(is_busy, due, |token| match token {
+        self.rounds.wait(is_busy, due, |token, event| match token {
             token if token == self.accept => self.is_accepting = true,
-            token if token > self.accept => mark_ready(&mut self.peers, peer_of(self.accept, token)),
+            token if token > self.accept => {
+                mark_ready(&mut self.peers, peer_of(self.accept, token), event);
+            }
             token => self.captures.mark_ready(token.0),
         })
     }
@@ -175,22 +179,25 @@ impl Relaying {
             tune(&socket);
             self.next_peer += 1;
             self.relay.handle_connected(id, now);
-            self.peers.push(Peer { id, address, socket, is_ready: true, is_greeted: false });
+            // It may have spoken already; if so, and if it is gone again, an event will tell.
+            let readiness = Readiness { is_ready: true, has_ended: false };
+            self.peers.push(Peer { id, address, socket, readiness, is_greeted: false });
         }
     }
 
     /// Reads from every peer that has something, and writes on where a socket had taken no more.
     fn read(&mut self, now: Instant) {
         let mut lost = Vec::new();
-        for peer in self.peers.iter_mut().filter(|peer| peer.is_ready) {
-            peer.is_ready = false;
+        for peer in self.peers.iter_mut().filter(|peer| peer.readiness.is_ready) {
+            peer.readiness.is_ready = false;
             let (relay, id) = (&mut self.relay, peer.id);
-            let outcome =
-                read_some(&mut peer.socket, &mut self.buffer, |bytes| relay.handle_bytes(id, now, bytes));
+            let outcome = read_some(&mut peer.socket, peer.readiness.has_ended, &mut self.buffer, |bytes| {
+                relay.handle_bytes(id, now, bytes)
+            });
             let reason = match outcome {
                 Ok(Outcome::Drained) => write(peer, relay).err().map(|error| error.to_string()),
                 Ok(Outcome::More) => {
-                    peer.is_ready = true;
+                    peer.readiness.is_ready = true;
                     None
                 }
                 Ok(Outcome::Closed) => Some("it closed the connection".to_owned()),
@@ -287,9 +294,9 @@ fn peer_of(accept: Token, token: Token) -> PeerId {
     PeerId((token.0 - accept.0 - 1) as u64)
 }
 
-fn mark_ready(peers: &mut [Peer], id: PeerId) {
+fn mark_ready(peers: &mut [Peer], id: PeerId, event: &Event) {
     if let Some(peer) = peers.iter_mut().find(|peer| peer.id == id) {
-        peer.is_ready = true;
+        peer.readiness.mark(event);
     }
 }
 

@@ -179,8 +179,8 @@ impl Replay {
         let captures = self.captures.poll_timeout(self.rounds.now());
         let due =
             [self.engine.poll_timeout(), self.feeds.poll_timeout(), captures].into_iter().flatten().min();
-        self.rounds.wait(is_busy, due, |token| match token {
-            token if self.feeds.owns(token) => self.feeds.mark_ready(token),
+        self.rounds.wait(is_busy, due, |token, event| match token {
+            token if self.feeds.owns(token) => self.feeds.mark_ready(token, event),
             token => self.captures.mark_ready(token.0),
         })
     }

@@ -13,7 +13,7 @@ use tcpcopy_feed::{Statistics, Subscriber, SubscriberEvent, SubscriberState};
 use tcpcopy_wire::{Instant, Segment};
 
 use crate::FeedTotals;
-use crate::socket::{Outcome, ReadError, read_some, tune, write_some};
+use crate::socket::{Outcome, ReadError, Readiness, read_some, tune, write_some};
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ pub(super) struct Link {
     pub(super) socket: Option<TcpStream>,
     /// The connection attempt is under way.
     pub(super) is_connecting: bool,
-    pub(super) is_ready: bool,
+    pub(super) readiness: Readiness,
     /// When the next attempt begins, or the present one is given up.
     pub(super) retry_at: Instant,
     retry_delay: Duration,
@@ -72,7 +72,7 @@ impl Link {
             reached: None,
             socket: None,
             is_connecting: false,
-            is_ready: false,
+            readiness: Readiness::default(),
             retry_at: now,
             retry_delay: FIRST_RETRY,
             counters: Statistics::default(),
@@ -140,7 +140,7 @@ impl Link {
         let Some(socket) = &mut self.socket else { return };
         let (subscriber, counters) = (&mut self.subscriber, &mut self.counters);
         let (mut greeted, mut farewell) = (false, false);
-        let outcome = read_some(socket, buffer, |bytes| {
+        let outcome = read_some(socket, self.readiness.has_ended, buffer, |bytes| {
             subscriber.handle_bytes(now, bytes, |event| match event {
                 SubscriberEvent::Response(response) => {
                     totals.responses += 1;
@@ -160,7 +160,7 @@ impl Link {
         }
         match outcome {
             Ok(Outcome::Drained) => {}
-            Ok(Outcome::More) => self.is_ready = true,
+            Ok(Outcome::More) => self.readiness.is_ready = true,
             Ok(Outcome::Closed) if farewell => self.lose(now, "it was stopped", totals),
             Ok(Outcome::Closed) => self.lose(now, "it closed the connection", totals),
             Err(ReadError::Socket(error)) => self.lose(now, &error.to_string(), totals),
@@ -244,7 +244,7 @@ impl Link {
             self.complaint = Some(reason.to_owned());
         }
         self.is_connecting = false;
-        self.is_ready = false;
+        self.readiness = Readiness::default();
         self.retry_at = now + self.retry_delay;
         self.retry_delay = (self.retry_delay * 2).min(LAST_RETRY);
     }
