@@ -1,3 +1,5 @@
+//! Streams of C intercepts of every build, cut anywhere, and streams of nobody.
+
 use proptest::prelude::*;
 use tcpcopy_wire::{Endpoint, Flags, Options, SeqNum, Timestamps};
 
