@@ -60,6 +60,7 @@ struct Relay {
 struct Connection<'a> {
     address: &'a str,
     identity: Option<u64>,
+    c_tool: bool,
     flows: usize,
     delivered: u64,
     overflowed: u64,
@@ -103,8 +104,9 @@ impl From<&RelayTotals> for Relay {
 
 impl<'a> From<&'a PeerTotals> for Connection<'a> {
     fn from(PeerTotals { address, summary }: &'a PeerTotals) -> Self {
-        let PeerSummary { peer: _, identity, since: _, flows, delivered, overflowed, pending } = *summary;
-        Self { address, identity, flows, delivered, overflowed, pending_bytes: pending }
+        let PeerSummary { peer: _, identity, is_c, since: _, flows, delivered, overflowed, pending } =
+            *summary;
+        Self { address, identity, c_tool: is_c, flows, delivered, overflowed, pending_bytes: pending }
     }
 }
 
@@ -132,7 +134,7 @@ mod tests {
             r#""relay":{"responses":990,"responses_delivered":970,"responses_lost":7,"responses_unclaimed":10,"#,
             r#""responses_waiting":3,"delivered_at_once":900,"held":88,"overflowed":1,"held_overflowed":2,"#,
             r#""hold_full":1,"held_evicted":3,"flows_refused":0},"#,
-            r#""connections":[{"address":"10.10.1.1:40000","identity":7,"flows":50,"delivered":970,"#,
+            r#""connections":[{"address":"10.10.1.1:40000","identity":7,"c_tool":false,"flows":50,"delivered":970,"#,
             r#""overflowed":3,"pending_bytes":2000}]}"#,
         );
         assert_eq!(report, expected);
