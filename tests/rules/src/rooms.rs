@@ -43,6 +43,8 @@ pub const ROOMS: &[Room] = &[
     Room { package: HOST, knows: &[API], made_of: None, machine: true },
     Room { package: "tcpcopy-mod-generic", knows: &[API], made_of: None, machine: false },
     Room { package: "tcpcopy-mod-http", knows: &[API], made_of: None, machine: false },
+    // It reads passwords from files and the environment, when it is configured.
+    Room { package: "tcpcopy-mod-mysql", knows: &[API], made_of: None, machine: true },
     Room { package: NET, knows: &[WIRE], made_of: None, machine: true },
     Room { package: RUNTIME, knows: &[API, WIRE, ENGINE, FEED, NET, HOST], made_of: None, machine: true },
     Room {

@@ -1,3 +1,5 @@
+//! Texts that pass, texts that are held back, and texts made of both.
+
 use proptest::prelude::*;
 
 use super::*;
