@@ -213,6 +213,11 @@ impl<'l> Ledger<'l> {
     /// Marks commands as executed by the target; returns how many of them were wanted.
     fn claim(&mut self, (session, from): Spot, length: usize) -> u64 {
         self.claimed[session][from..from + length].fill(true);
+        self.wanted((session, from), length)
+    }
+
+    /// How many commands of a piece were executed since the capture began.
+    fn wanted(&self, (session, from): Spot, length: usize) -> u64 {
         let wanted = |command: &&&Command| command.place >= self.captured_from;
         self.online[session][from..from + length].iter().filter(wanted).count() as u64
     }
@@ -221,7 +226,10 @@ impl<'l> Ledger<'l> {
         let front = commands.iter().take_while(|command| restores(command)).count();
         let candidates = (0..=front.min(commands.len().saturating_sub(1)))
             .filter_map(|skipped| Some((skipped, self.longest(&commands[skipped..], None)?)));
-        let best = candidates.max_by_key(|(skipped, (_, length))| (*length, std::cmp::Reverse(*skipped)));
+        // Not the login that online executed before the capture, where what follows the target's was captured.
+        let best = candidates.max_by_key(|&(skipped, (spot, length))| {
+            (self.wanted(spot, length), length, std::cmp::Reverse(skipped))
+        });
         let mut next = best.map_or(front, |(skipped, _)| skipped);
         self.account.restoring += next as u64;
         let mut reached = None;
