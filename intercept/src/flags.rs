@@ -4,8 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use clap::Parser;
 use tcpcopy_cli::{RunFlags, device, expression, number};
-use tcpcopy_core::feed::DEFAULT_PORT;
+use tcpcopy_core::feed::{CToolFormat, DEFAULT_PORT, RelayOptions, Translation};
 use tcpcopy_core::net::DEFAULT_BUFFER_BYTES;
+
+use crate::idle_flags::IdleFlags;
+use crate::translation_flag::translation;
 
 const EXAMPLES: &str = "\
 Example:
@@ -45,8 +48,55 @@ pub(crate) struct Flags {
     #[arg(value_parser = bind_address, help_heading = "Way back (tcpcopy)")]
     pub(crate) bind: IpAddr,
 
+    /// Serve one tcpcopy only: it need not tell of its sessions, and a second one is refused
+    #[arg(long, help_heading = "Way back (tcpcopy)")]
+    pub(crate) single: bool,
+
+    /// Return responses sent to NEW as if they were sent to ORIGINAL: a container network puts its own
+    /// address in place of the one tcpcopy speaks from
+    #[arg(short = 'D', long, value_name = "NEW-ORIGINAL", value_parser = translation)]
+    #[arg(help_heading = "Way back (tcpcopy)")]
+    pub(crate) docker: Option<Translation>,
+
+    /// Tell sessions apart by the target's port alone: behind address translation targets answer from
+    /// other addresses than tcpcopy speaks to
+    #[arg(long, help_heading = "Way back (tcpcopy)")]
+    pub(crate) dnat: bool,
+
+    /// Most headers in one batch [default: 16, with payload 6]
+    #[arg(short = 'n', long, value_name = "NUMBER", value_parser = number(0_u16..=16, "headers"))]
+    #[arg(allow_negative_numbers = true, conflicts_with = "disable_combined")]
+    #[arg(help_heading = "Way back to a C tcpcopy: as it was built")]
+    pub(crate) combined: Option<u16>,
+
+    /// Send headers one by one
+    #[arg(long, help_heading = "Way back to a C tcpcopy: as it was built")]
+    pub(crate) disable_combined: bool,
+
+    /// Send up to 128 bytes of payload as well
+    #[arg(long, conflicts_with = "disable_combined")]
+    #[arg(help_heading = "Way back to a C tcpcopy: as it was built")]
+    pub(crate) with_resp_payload: bool,
+
+    #[command(flatten)]
+    pub(crate) idle: IdleFlags,
+
     #[command(flatten)]
     pub(crate) run: RunFlags,
+}
+
+impl Flags {
+    /// How responses are returned.
+    pub(crate) fn relay(&self) -> RelayOptions {
+        let usual = CToolFormat::default();
+        let c_format = CToolFormat {
+            payload: self.with_resp_payload,
+            combined: !self.disable_combined,
+            batch: self.combined.unwrap_or(usual.batch),
+        };
+        let (single, dnat, translation) = (self.single, self.dnat, self.docker);
+        RelayOptions { c_format, single, dnat, translation, ..RelayOptions::default() }
+    }
 }
 
 fn bind_address(text: &str) -> Result<IpAddr, String> {
@@ -87,6 +137,22 @@ mod tests {
         assert_eq!(flags.filter, "tcp and src port 8080");
         assert_eq!((flags.port, flags.bind.to_string()), (7000, "10.10.3.3".to_owned()));
         assert!(flags.run.daemon);
+    }
+
+    #[test]
+    fn what_the_c_tools_are_built_with_are_options() {
+        let of = |arguments: &[&str]| {
+            Flags::try_parse_from(["intercept", "-F", "tcp"].iter().chain(arguments))
+                .map(|flags| flags.relay())
+        };
+        assert_eq!(of(&[]).unwrap(), RelayOptions::default());
+        let relay =
+            of(&["-n", "4", "--with-resp-payload", "--single", "--dnat", "-D", "10.0.0.1-10.0.0.2"]).unwrap();
+        assert_eq!(relay.c_format, CToolFormat { payload: true, combined: true, batch: 4 });
+        assert!(relay.single && relay.dnat && relay.translation.is_some());
+        assert!(!of(&["--disable-combined"]).unwrap().c_format.combined);
+        // The C tools cannot be built so either.
+        assert!(of(&["--disable-combined", "--with-resp-payload"]).is_err());
     }
 
     #[test]

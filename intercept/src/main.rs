@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod flags;
+mod idle_flags;
 mod report;
 mod report_json;
 mod status_line;
 mod summary;
+mod translation_flag;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -35,11 +37,16 @@ fn run(flags: Flags) -> Result<(), Failure> {
         filter: flags.filter.clone(),
         listen: SocketAddr::new(flags.bind, flags.port),
     };
+    if let Some(remark) = flags.idle.remark() {
+        log::info!("{remark}");
+    }
+    let relay = flags.relay();
     let relaying = Relaying::start(RelayingOptions {
         devices: flags.device,
         filter: flags.filter,
         buffer_bytes: flags.buffer << 20,
         listen: subject.listen,
+        relay,
         snapshot_interval: running.snapshot_interval(),
     });
     let relaying = relaying.map_err(|error| running.start_failed(error))?;

@@ -78,6 +78,9 @@ fn add_peers(table: &mut Table, peers: &[PeerTotals]) {
     table.section("Connections of tcpcopy at the end");
     for PeerTotals { address, summary } in peers {
         let mut note = format!("responses for {} flows", count(summary.flows as u64));
+        if summary.is_c {
+            note.push_str(" of a C tcpcopy");
+        }
         if summary.overflowed > 0 {
             note = format!("{note}, {} lost", count(summary.overflowed));
         }
@@ -118,6 +121,7 @@ pub(crate) fn example() -> RelaySnapshot {
             summary: PeerSummary {
                 peer: PeerId(1),
                 identity: Some(7),
+                is_c: false,
                 since: at - Duration::from_secs(30),
                 flows: 50,
                 delivered: 970,

@@ -60,6 +60,7 @@ struct Relay {
 struct Connection<'a> {
     address: &'a str,
     identity: Option<u64>,
+    c_tool: bool,
     flows: usize,
     delivered: u64,
     overflowed: u64,
@@ -103,8 +104,9 @@ impl From<&RelayTotals> for Relay {
 
 impl<'a> From<&'a PeerTotals> for Connection<'a> {
     fn from(PeerTotals { address, summary }: &'a PeerTotals) -> Self {
-        let PeerSummary { peer: _, identity, since: _, flows, delivered, overflowed, pending } = *summary;
-        Self { address, identity, flows, delivered, overflowed, pending_bytes: pending }
+        let PeerSummary { peer: _, identity, is_c, since: _, flows, delivered, overflowed, pending } =
+            *summary;
+        Self { address, identity, c_tool: is_c, flows, delivered, overflowed, pending_bytes: pending }
     }
 }
 
@@ -128,11 +130,11 @@ mod tests {
             r#""started_at":"2026-11-23T02:12:20.000Z","ended_at":"2026-11-23T02:13:20.000Z","running_for_ms":60000,"#,
             r#""devices":["eth0"],"filter":"tcp","listen":"0.0.0.0:36524","#,
             r#""capture":{"frames":1000,"kernel_received":1000,"kernel_dropped":0,"interface_dropped":0,"#,
-            r#""unusable":{"truncated_header":0,"not_ip":0,"not_tcp":0,"fragment":0,"malformed":0}},"#,
+            r#""unusable":{"truncated_header":0,"not_ip":0,"not_tcp":0,"fragment":0,"malformed":0,"nested_too_deep":0,"unsupported_link_type":0}},"#,
             r#""relay":{"responses":990,"responses_delivered":970,"responses_lost":7,"responses_unclaimed":10,"#,
             r#""responses_waiting":3,"delivered_at_once":900,"held":88,"overflowed":1,"held_overflowed":2,"#,
             r#""hold_full":1,"held_evicted":3,"flows_refused":0},"#,
-            r#""connections":[{"address":"10.10.1.1:40000","identity":7,"flows":50,"delivered":970,"#,
+            r#""connections":[{"address":"10.10.1.1:40000","identity":7,"c_tool":false,"flows":50,"delivered":970,"#,
             r#""overflowed":3,"pending_bytes":2000}]}"#,
         );
         assert_eq!(report, expected);

@@ -30,8 +30,9 @@ pub enum Side {
 /// Bytes are dealt with by the actions of the call: of the client side by [`forward`](Actions::forward),
 /// [`replace`](Actions::replace) and [`discard`](Actions::discard), of the other sides by [`take`](Actions::take). Each of
 /// them may name more bytes than there are yet (`replace` may not): those that come are then dealt with unseen, which is
-/// the cheap way past a long body. Until they have come, nothing more can be done about the client's side. What a conversation leaves is bounded: a session whose module leaves more than 16 MiB of the
-/// client's side, or 1 MiB of another, ends with the verdict `module_gave_up`.
+/// the cheap way past a long body. Until they have come, nothing more can be done about the client's side. What a
+/// conversation leaves is bounded: a session whose module leaves more than 64 MiB of the client's side, or 1 MiB of
+/// another, ends with the verdict `module_gave_up`.
 ///
 /// A conversation that leaves client bytes holds the session back: nothing more is said until it deals with them. It
 /// is asked again whenever anything else has come: bytes of any side, an end, its timer.

@@ -56,6 +56,8 @@ pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
         intercepts,
         connections: flags.connections,
         lonely: flags.lonely,
+        single: flags.single,
+        dnat: flags.dnat,
         snapshot_interval: Duration::from_secs(flags.run.interval.max(1)),
     })
 }
@@ -220,10 +222,13 @@ mod tests {
             "-L",
             "-k",
             "9",
+            "--single",
+            "--dnat",
         ])
         .unwrap();
         assert_eq!(options.intercepts, ["10.10.3.3:7000".parse().unwrap()]);
         assert_eq!((options.connections, options.lonely), (3, true));
+        assert!(options.single && options.dnat);
         assert_eq!(options.engine.idle_timeout, Duration::from_secs(9));
         let capture = captured(options);
         assert_eq!(capture.devices, ["eth0", "eth1"]);

@@ -13,6 +13,7 @@ use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
 
 use crate::commands::Command;
 use crate::endpoint_flag::host_address;
+use crate::idle_flags::IdleFlags;
 use crate::intercept_flag::{InterceptName, intercept};
 use crate::mapping_flag::mapping;
 use crate::mirror_flag::{Mirror, mirror};
@@ -164,6 +165,15 @@ pub(crate) struct Flags {
     #[arg(short = 'L', long, help_heading = "Way back (intercept)")]
     pub(crate) lonely: bool,
 
+    /// Tell intercept of no connection, for one that serves this tcpcopy only (intercept --single)
+    #[arg(long, help_heading = "Way back (intercept)")]
+    pub(crate) single: bool,
+
+    /// Tell sessions apart by the target's port alone where a C intercept (--dnat) or --single returns
+    /// responses that are not marked
+    #[arg(long, help_heading = "Way back (intercept)")]
+    pub(crate) dnat: bool,
+
     /// End a session whose target says nothing for so long while an answer is due
     #[arg(short = 't', long, value_name = "SECONDS", default_value = "600")]
     #[arg(value_parser = number(1..=LONGEST_TIMEOUT, "seconds"), allow_negative_numbers = true, help_heading = "Sessions")]
@@ -214,6 +224,9 @@ pub(crate) struct Flags {
     pub(crate) admin: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(crate) idle: IdleFlags,
+
+    #[command(flatten)]
     pub(crate) run: RunFlags,
 }
 
@@ -260,12 +273,20 @@ mod tests {
             "-r",
             "20",
             "--pcap-capture",
+            "--single",
+            "--dnat",
+            "-U",
+            "8",
+            "--million",
+            "--select",
+            "--disable-combined",
         ])
         .unwrap();
         assert_eq!((flags.mapping.len(), flags.intercept.len(), flags.source.len()), (3, 2, 2));
         assert_eq!(flags.device, ["eth0", "eth1"]);
         assert_eq!((flags.connections, flags.rtt, flags.percent), (4, Some(0), 20));
         assert!(flags.lonely && flags.overlap_turns && flags.only_whole && flags.pcap_capture);
+        assert!(flags.single && flags.dnat && flags.idle.remark().is_some());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod configuration;
 mod ctl;
 mod endpoint_flag;
 mod flags;
+mod idle_flags;
 mod intake;
 mod intercept_flag;
 mod mapping_flag;
@@ -61,6 +62,9 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
     let Some(running) = Running::begin(PROGRAM, &flags.run)? else {
         return Ok(());
     };
+    if let Some(remark) = flags.idle.remark() {
+        log::info!("{remark}");
+    }
     let options = ReplayOptions { snapshot_interval: running.snapshot_interval(), ..configuration };
     let mut subject = Subject::of(&options);
     let replay = Replay::start(options).map_err(|error| running.start_failed(error))?;

@@ -48,6 +48,8 @@ fn help_names_every_option() {
         "-p, --port",
         "-C, --connections",
         "-L, --lonely",
+        "--single",
+        "--dnat",
         "-t, --response-timeout",
         "-k, --idle-timeout",
         "-M, --mtu",

@@ -3,8 +3,9 @@
 use thiserror::Error;
 
 use crate::VERSION;
+use crate::c_tool::C_VERSION;
 
-/// Bytes that are not what version 1 of the feed says.
+/// Bytes that are not what the feed says, or the protocol of the C tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Malformed {
@@ -32,6 +33,12 @@ pub enum Malformed {
     /// A response with more payload bytes at hand than its segment had.
     #[error("a response carries more payload than its segment had")]
     Payload,
+    /// A C intercept sent a batch of so many packets.
+    #[error("a batch of {0} packets does not exist")]
+    Batch(u16),
+    /// A C intercept sent something else than the headers of a TCP segment over IPv4.
+    #[error("a packet has no IPv4 and TCP headers")]
+    Headers,
 }
 
 /// Why tcpcopy gives up one connection to an intercept. The caller names the intercept, closes the connection
@@ -42,12 +49,12 @@ pub enum FeedError {
     /// The intercept said no, and why.
     #[error("intercept refused the feed: {0}")]
     Refused(String),
-    /// Something else listens at that address, for example a C intercept.
-    #[error(
-        "what listens there does not speak the tcpcopy feed: check the address and port given with -s, and that \
-         this project's intercept runs there, not the C one"
-    )]
+    /// Something else listens at that address.
+    #[error("what listens there is no intercept: check the address and port given with -s")]
     NotAFeed,
+    /// It was taken for a C intercept because its hello had not come in time.
+    #[error("intercept answered late, and is not a C intercept after all: the connection is made anew")]
+    LateHello,
     /// The intercept is of another release line; its feed version.
     #[error(
         "intercept speaks feed version {0}, this tcpcopy version {VERSION}: install the same release on both hosts"
@@ -74,12 +81,20 @@ pub enum FeedError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PeerError {
-    /// A C tcpcopy, with the version of its own protocol.
+    /// A C tcpcopy with another version of its protocol than the one spoken here.
     #[error(
-        "this is a C tcpcopy (protocol {0}), which this intercept cannot serve: run this project's tcpcopy on the \
-         online server, or the C intercept here"
+        "this is a C tcpcopy of protocol {0}, and only {C_VERSION} can be served: use version 1.0 or later of it"
     )]
     CTcpcopy(u16),
+    /// Another tcpcopy is served, and there may be one only.
+    #[error(
+        "intercept serves one tcpcopy only (--single) and has one: stop that one first, or run intercept without \
+         --single"
+    )]
+    NotSingle,
+    /// A tcpcopy that registers nothing, where it must.
+    #[error("tcpcopy runs with --single and intercept does not: give it to both, or to neither")]
+    Unregistered,
     /// Neither tcpcopy.
     #[error("the peer does not speak the tcpcopy feed: only tcpcopy may connect to this port")]
     NotAFeed,

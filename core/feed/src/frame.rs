@@ -25,10 +25,11 @@ pub(crate) enum FrameKind {
     Statistics = 5,
     Heartbeat = 6,
     Goodbye = 7,
+    Unregistered = 8,
 }
 
 impl FrameKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Hello,
         Self::Refuse,
         Self::Registrations,
@@ -36,6 +37,7 @@ impl FrameKind {
         Self::Statistics,
         Self::Heartbeat,
         Self::Goodbye,
+        Self::Unregistered,
     ];
 
     pub(crate) const fn byte(self) -> u8 {
@@ -94,7 +96,7 @@ mod tests {
     #[test]
     fn unknown_kinds_and_oversized_frames_are_refused() {
         assert_eq!(parse_header([0, 0, 0, 0]), Err(Malformed::UnknownFrame(0)));
-        assert_eq!(parse_header([8, 0, 0, 0]), Err(Malformed::UnknownFrame(8)));
+        assert_eq!(parse_header([9, 0, 0, 0]), Err(Malformed::UnknownFrame(9)));
         let largest = HEADER_BYTES + 0xff_ffff;
         assert_eq!(parse_header([4, 0xff, 0xff, 0xff]), Err(Malformed::FrameTooLarge(largest)));
     }

@@ -2,21 +2,6 @@
 
 use crate::Malformed;
 use crate::frame::{Frame, HEADER_BYTES, parse_header};
-use crate::hello::{OPENING_BYTES, Opener, recognise};
-
-/// Why the stream cannot be read on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    CTcpcopy(u16),
-    Stranger,
-    Malformed(Malformed),
-}
-
-impl From<Malformed> for Unreadable {
-    fn from(malformed: Malformed) -> Self {
-        Self::Malformed(malformed)
-    }
-}
 
 /// The received side of one connection. Frames that lie whole in the bytes handed in are not copied; only one
 /// that is cut is collected here, so that at most one frame is ever held.
@@ -25,28 +10,22 @@ pub(crate) struct Inbox {
     partial: Vec<u8>,
     /// `partial` is a frame that was handed out by the latest [`Self::next`].
     spent: bool,
-    /// The other end was recognised as one of ours.
-    opened: bool,
 }
 
 impl Inbox {
+    /// Of a connection of which `first` was already taken in, less than a frame.
+    pub(crate) const fn opened(first: Vec<u8>) -> Self {
+        Self { partial: first, spent: false }
+    }
+
     /// The next whole frame, taken from the start of `input`; `None` when `input` is used up.
     pub(crate) fn next<'a, 'b: 'a>(
         &'a mut self,
         input: &mut &'b [u8],
-    ) -> Result<Option<Frame<'a>>, Unreadable> {
+    ) -> Result<Option<Frame<'a>>, Malformed> {
         if self.spent {
             self.partial.clear();
             self.spent = false;
-        }
-        if !self.opened {
-            self.collect(input, OPENING_BYTES);
-            match recognise(&self.partial) {
-                Opener::Undecided => return Ok(None),
-                Opener::CTcpcopy(version) => return Err(Unreadable::CTcpcopy(version)),
-                Opener::Stranger => return Err(Unreadable::Stranger),
-                Opener::Feed => self.opened = true,
-            }
         }
         if self.partial.is_empty() {
             if let Some(whole) = split_frame(input)? {
@@ -103,18 +82,12 @@ mod tests {
 
     use super::*;
     use crate::frame::{FrameKind, MAX_FRAME_BYTES, header};
-    use crate::hello::refusal_body;
-
-    fn opening() -> Vec<u8> {
-        let body = refusal_body();
-        [&header(FrameKind::Refuse, body.as_slice().len()), body.as_slice()].concat()
-    }
 
     fn read(
         inbox: &mut Inbox,
         mut input: &[u8],
         frames: &mut Vec<(FrameKind, Vec<u8>)>,
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), Malformed> {
         while let Some(frame) = inbox.next(&mut input)? {
             frames.push((frame.kind, frame.body.to_vec()));
         }
@@ -128,8 +101,8 @@ mod tests {
             bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..8),
             cuts in prop::collection::vec(1..200_usize, 1..40),
         ) {
-            let mut stream = opening();
-            let mut expected = vec![(FrameKind::Refuse, refusal_body().as_slice().to_vec())];
+            let mut stream = Vec::new();
+            let mut expected = Vec::new();
             for body in bodies {
                 stream.extend_from_slice(&header(FrameKind::Responses, body.len()));
                 stream.extend_from_slice(&body);
@@ -151,14 +124,11 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_end_in_an_error_or_wait(
-            opened: bool,
+            first in prop::collection::vec(any::<u8>(), 0..14),
             pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..16),
         ) {
-            let mut inbox = Inbox::default();
+            let mut inbox = Inbox::opened(first);
             let mut frames = Vec::new();
-            if opened {
-                read(&mut inbox, &opening(), &mut frames).unwrap();
-            }
             for piece in pieces {
                 if read(&mut inbox, &piece, &mut frames).is_err() {
                     break;
@@ -172,23 +142,21 @@ mod tests {
     fn an_oversized_frame_is_refused_by_its_header() {
         let mut inbox = Inbox::default();
         let mut frames = Vec::new();
-        read(&mut inbox, &opening(), &mut frames).unwrap();
         let outcome = read(&mut inbox, &[4, 0xff, 0, 0], &mut frames);
-        assert_eq!(outcome, Err(Malformed::FrameTooLarge(0xff_0004).into()));
+        assert_eq!(outcome, Err(Malformed::FrameTooLarge(0xff_0004)));
     }
 
     #[test]
     fn at_most_one_frame_is_held() {
         let mut inbox = Inbox::default();
         let mut frames = Vec::new();
-        read(&mut inbox, &opening(), &mut frames).unwrap();
         let whole = [&header(FrameKind::Responses, 120_000)[..], &[0; 120_000]].concat();
         for _ in 0..10 {
             for piece in whole.chunks(7000) {
                 read(&mut inbox, piece, &mut frames).unwrap();
             }
         }
-        assert_eq!(frames.len(), 11);
+        assert_eq!(frames.len(), 10);
         assert!(inbox.capacity() <= 2 * MAX_FRAME_BYTES, "{}", inbox.capacity());
     }
 }

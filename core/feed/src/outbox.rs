@@ -1,4 +1,5 @@
-//! The sending side of one connection: a bounded queue of bytes with at most one frame open for records.
+//! The sending side of one connection: a bounded queue of bytes with at most one frame open for records, or one
+//! batch for the packets a C tool is sent.
 
 use crate::byte_queue::ByteQueue;
 use crate::frame::{BATCH_BYTES, FrameKind, HEADER_BYTES, header};
@@ -6,18 +7,19 @@ use crate::frame::{BATCH_BYTES, FrameKind, HEADER_BYTES, header};
 /// Room kept free of batched records, so that heartbeats and statistics reach a slow peer too.
 const CONTROL_BYTES: usize = 1024;
 
+/// What can still be added to. Its header is at position `at`: only what is sealed is handed out to be sent, so it is
+/// still queued.
 #[derive(Clone, Copy, Debug)]
-struct OpenFrame {
-    kind: FrameKind,
-    /// Position of its header. Only sealed frames are handed out to be sent, so it is still queued.
-    at: u64,
+enum Open {
+    Frame { kind: FrameKind, at: u64 },
+    Batch { packets: u16, at: u64 },
 }
 
 /// Bytes to send. Never holds more than its limit: what does not fit is not taken, and the caller counts it.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     bytes: ByteQueue,
-    open: Option<OpenFrame>,
+    open: Option<Open>,
     limit: usize,
 }
 
@@ -38,7 +40,8 @@ impl Outbox {
 
     /// Whether a frame of `kind` is open with room for a record of `record` bytes.
     pub(crate) fn has_open(&self, kind: FrameKind, record: usize) -> bool {
-        self.open.is_some_and(|open| open.kind == kind && self.body_len(open) + record <= BATCH_BYTES)
+        matches!(self.open, Some(Open::Frame { kind: open, at })
+            if open == kind && self.body_len(at) + record <= BATCH_BYTES)
     }
 
     /// Whether `record` bytes of records fit, with a new frame's header if need be.
@@ -49,7 +52,7 @@ impl Outbox {
     /// Opens a frame that [`Self::extend`] fills, and closes the one before.
     pub(crate) fn open(&mut self, kind: FrameKind) {
         self.seal();
-        self.open = Some(OpenFrame { kind, at: self.bytes.end() });
+        self.open = Some(Open::Frame { kind, at: self.bytes.end() });
         self.bytes.extend(&header(kind, 0));
     }
 
@@ -72,6 +75,36 @@ impl Outbox {
         true
     }
 
+    /// Appends bytes that are in no frame; `false` when there is no room for them.
+    #[must_use]
+    pub(crate) fn push_bare(&mut self, bytes: &[u8]) -> bool {
+        if self.len() + bytes.len() > self.limit {
+            return false;
+        }
+        self.seal();
+        self.bytes.extend(bytes);
+        true
+    }
+
+    /// Appends a packet to the open batch, or to a new one if there are `most` in it; `false` when there is no room
+    /// for it.
+    #[must_use]
+    pub(crate) fn push_packet(&mut self, packet: &[u8], most: u16) -> bool {
+        if self.len() + size_of_val(&most) + packet.len() > self.limit {
+            return false;
+        }
+        match &mut self.open {
+            Some(Open::Batch { packets, .. }) if *packets < most => *packets += 1,
+            _ => {
+                self.seal();
+                self.open = Some(Open::Batch { packets: 1, at: self.bytes.end() });
+                self.bytes.extend(&[0; 2]);
+            }
+        }
+        self.bytes.extend(packet);
+        true
+    }
+
     /// The next bytes to send, all of them in at most two calls.
     pub(crate) fn poll_transmit(&mut self) -> &[u8] {
         self.seal();
@@ -83,16 +116,18 @@ impl Outbox {
         self.bytes.discard(count);
     }
 
-    /// Closes the open frame: its length is known now.
+    /// Closes the open frame or batch: how much is in it is known now.
     fn seal(&mut self) {
-        if let Some(open) = self.open.take() {
-            let finished = header(open.kind, self.body_len(open));
-            self.bytes.overwrite(open.at, &finished);
+        match self.open.take() {
+            Some(Open::Frame { kind, at }) => self.bytes.overwrite(at, &header(kind, self.body_len(at))),
+            Some(Open::Batch { packets, at }) => self.bytes.overwrite(at, &packets.to_be_bytes()),
+            None => {}
         }
     }
 
-    fn body_len(&self, open: OpenFrame) -> usize {
-        usize::try_from(self.bytes.end() - open.at).unwrap_or(usize::MAX) - HEADER_BYTES
+    /// Length of the body of the open frame whose header is at position `at`.
+    fn body_len(&self, at: u64) -> usize {
+        usize::try_from(self.bytes.end() - at).unwrap_or(usize::MAX) - HEADER_BYTES
     }
 
     #[cfg(test)]
@@ -132,6 +167,18 @@ mod tests {
         outbox.extend(b"def");
         let sent = outbox.poll_transmit().to_vec();
         assert_eq!(&sent[44..], [&header(FrameKind::Responses, 6)[..], b"abcdef"].concat());
+    }
+
+    #[test]
+    fn a_batch_is_sealed_with_its_number_before_it_is_sent() {
+        let mut outbox = Outbox::new(4096);
+        for packet in [b"one", b"two", b"six"] {
+            assert!(outbox.push_packet(packet, 2));
+        }
+        assert_eq!(outbox.poll_transmit(), b"\0\x02onetwo\0\x01six");
+        assert!(outbox.push_packet(b"new", 2));
+        assert_eq!(outbox.poll_transmit()[13..], *b"\0\x01new");
+        assert!(!outbox.push_packet(&[0; 4090], 2));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Which flows are whose, and how deep their responses shall be.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use tcpcopy_wire::Flow;
 
 use crate::Malformed;
@@ -39,6 +41,26 @@ pub enum Registration {
     },
 }
 
+/// What tells flows apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Keying {
+    /// The server's address does not: what was sent to one is answered from another.
+    pub(crate) dnat: bool,
+}
+
+impl Keying {
+    /// The flow, without what does not tell it from others.
+    pub(crate) fn key(self, mut flow: Flow) -> Flow {
+        if self.dnat {
+            flow.server.addr = match flow.server.addr {
+                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+        }
+        flow
+    }
+}
+
 const ADD: u8 = 0;
 const DEPTH: u8 = 1;
 const REMOVE: u8 = 2;
@@ -50,9 +72,7 @@ impl Registration {
         let mut record = Writer::new();
         match *self {
             Self::Add { id, flow, depth } => {
-                let client = if flow.client.addr.is_ipv6() { CLIENT_V6 } else { 0 };
-                let server = if flow.server.addr.is_ipv6() { SERVER_V6 } else { 0 };
-                record.u8(ADD | client | server);
+                record.u8(ADD | families(&flow));
                 record.varint(id.0);
                 record.endpoint(flow.client);
                 record.endpoint(flow.server);
@@ -78,19 +98,47 @@ impl Registration {
             DEPTH => Ok(Self::Depth { id, depth: body.varint32()? }),
             REMOVE => Ok(Self::Remove { id }),
             _ if kind & !(CLIENT_V6 | SERVER_V6) == ADD => {
-                let client = body.endpoint(kind & CLIENT_V6 != 0)?;
-                let server = body.endpoint(kind & SERVER_V6 != 0)?;
-                Ok(Self::Add { id, flow: Flow { client, server }, depth: body.varint32()? })
+                let flow = parse_endpoints(kind, body)?;
+                Ok(Self::Add { id, flow, depth: body.varint32()? })
             }
             _ => Err(Malformed::UnknownRegistration(kind)),
         }
     }
 }
 
+/// A flow in front of a response to a session that is not registered.
+pub(crate) fn flow_record(flow: &Flow) -> Writer {
+    let mut record = Writer::new();
+    record.u8(families(flow));
+    record.endpoint(flow.client);
+    record.endpoint(flow.server);
+    record
+}
+
+/// Reads what [`flow_record`] wrote.
+pub(crate) fn parse_flow(body: &mut Reader<'_>) -> Result<Flow, Malformed> {
+    let families = body.u8()?;
+    if families & !(CLIENT_V6 | SERVER_V6) != 0 {
+        return Err(Malformed::Number);
+    }
+    parse_endpoints(families, body)
+}
+
+/// The bits that say of which families a flow's addresses are.
+fn families(flow: &Flow) -> u8 {
+    let client = if flow.client.addr.is_ipv6() { CLIENT_V6 } else { 0 };
+    let server = if flow.server.addr.is_ipv6() { SERVER_V6 } else { 0 };
+    client | server
+}
+
+fn parse_endpoints(families: u8, body: &mut Reader<'_>) -> Result<Flow, Malformed> {
+    let client = body.endpoint(families & CLIENT_V6 != 0)?;
+    let server = body.endpoint(families & SERVER_V6 != 0)?;
+    Ok(Flow { client, server })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use proptest::prelude::*;
     use tcpcopy_wire::Endpoint;
 
@@ -123,6 +171,13 @@ mod tests {
                 prop_assert_eq!(Registration::parse(&mut body), Ok(registration));
             }
             prop_assert!(body.is_empty());
+        }
+
+        #[test]
+        fn flows_come_back(client in any_endpoint(), server in any_endpoint()) {
+            let flow = Flow { client, server };
+            let record = flow_record(&flow);
+            prop_assert_eq!(parse_flow(&mut Reader::new(record.as_slice())), Ok(flow));
         }
 
         #[test]

@@ -5,22 +5,26 @@ use std::collections::VecDeque;
 use tcpcopy_wire::{Flow, Instant, Segment};
 
 use crate::frame::FrameKind;
+use crate::registration::Keying;
 use crate::{CaptureStatistics, PeerError, Statistics};
 
 mod arrival;
+mod c_tcpcopy;
 mod held;
 mod options;
 mod peer;
 mod peers;
 mod report;
 mod routes;
+mod single;
 
 use held::Held;
-pub use options::RelayOptions;
-use peer::{Peer, Stage};
+pub use options::{RelayOptions, Translation};
+use peer::{Peer, Recipient, Stage};
 use peers::Peers;
 pub use report::{PeerId, PeerSummary, RelayEvent, RelayTotals, Routed};
 use routes::Routes;
+use single::Single;
 
 /// Intercept's whole feed: who registered which flow, responses that came before their registration, and
 /// what is to be sent to whom.
@@ -32,6 +36,7 @@ pub struct Relay {
     options: RelayOptions,
     peers: Peers,
     routes: Routes,
+    single: Single,
     held: Held,
     capture: CaptureStatistics,
     wants_payload: bool,
@@ -49,6 +54,7 @@ impl Relay {
             options,
             peers: Peers::new(options.seed),
             routes: Routes::new(options.seed),
+            single: Single::new(options.seed),
             held: Held::new(options.held_bytes, options.held_for, options.seed),
             capture: CaptureStatistics::default(),
             wants_payload: false,
@@ -62,7 +68,7 @@ impl Relay {
     /// A tcpcopy, or something that may turn out to be one, has connected.
     pub fn handle_connected(&mut self, id: PeerId, now: Instant) {
         self.handle_disconnected(id, now);
-        let slot = self.peers.insert(Peer::new(id, self.options.peer_buffer_bytes, self.options.seed, now));
+        let slot = self.peers.insert(Peer::new(id, &self.options, now));
         if self.peers.len() > self.options.max_peers {
             self.close(slot, PeerError::TooManyPeers(self.options.max_peers));
         }
@@ -72,19 +78,30 @@ impl Relay {
     pub fn handle_disconnected(&mut self, id: PeerId, _now: Instant) {
         if let Some(slot) = self.peers.slot_of(id) {
             self.forget_flows(slot);
+            self.single.leave(slot);
             self.peers.remove(slot);
         }
     }
 
     /// A response was captured at `seen_at`: the target is its source, the copied client its destination.
     pub fn handle_response(&mut self, seen_at: Instant, segment: &Segment<'_>) -> Routed {
+        let undone;
+        let segment = match self.options.translation {
+            Some(translation) => {
+                undone = translation.undo(segment);
+                &undone
+            }
+            None => segment,
+        };
         let flow = Flow { client: segment.destination, server: segment.source };
-        let owner = self.routes.owner(&flow);
-        let owned = owner.and_then(|owner| Some((owner, self.peers.get_mut(owner.slot)?)));
-        let Some((owner, peer)) = owned else {
+        let flow = self.keying().key(flow);
+        let Some((slot, recipient)) = self.recipient(&flow) else {
             return self.hold(seen_at, flow, segment);
         };
-        if peer.push_response(owner.id, owner.depth, seen_at, segment) {
+        let Some(peer) = self.peers.get_mut(slot) else {
+            return self.hold(seen_at, flow, segment);
+        };
+        if peer.push_response(recipient, seen_at, segment) {
             self.totals.delivered += 1;
             announce(&mut self.writable, peer);
             Routed::Delivered
@@ -176,12 +193,25 @@ impl Relay {
         self.peers.iter().map(|peer| PeerSummary {
             peer: peer.id,
             identity: peer.identity,
+            is_c: peer.is_c(),
             since: peer.since,
             flows: peer.flows.len(),
             delivered: peer.delivered,
             overflowed: peer.overflowed,
             pending: peer.outbox.len(),
         })
+    }
+
+    /// Whose a response is: the owner's of its flow, or the only tcpcopy's that registers none.
+    fn recipient(&mut self, flow: &Flow) -> Option<(usize, Recipient)> {
+        if let Some(owner) = self.routes.use_owner(flow) {
+            return Some((owner.slot, Recipient::Session { id: owner.id, depth: owner.depth }));
+        }
+        Some((self.single.taker(flow)?, Recipient::Unregistered))
+    }
+
+    const fn keying(&self) -> Keying {
+        Keying { dnat: self.options.dnat }
     }
 
     fn hold(&mut self, seen_at: Instant, flow: Flow, segment: &Segment<'_>) -> Routed {
@@ -206,7 +236,9 @@ impl Relay {
         peer.unanswered += 1;
         let unanswered = peer.unanswered;
         let (patience, error) = match peer.stage {
-            Stage::Greeting => {
+            // It knows no heartbeats.
+            Stage::Connected if peer.is_c() => return,
+            Stage::Greeting | Stage::Offered => {
                 (self.options.hello_within, PeerError::NoHello(self.options.hello_within.as_secs()))
             }
             Stage::Connected => {
@@ -263,6 +295,7 @@ impl Relay {
     /// Tells a peer why it is given up, and hears it no more.
     fn refuse(&mut self, slot: usize, error: &PeerError) {
         self.forget_flows(slot);
+        self.single.leave(slot);
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.refuse(error);
             announce(&mut self.writable, peer);

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use tcpcopy_wire::Instant;
 
-use crate::bytes::Reader;
+use crate::c_tool::{Batches, add_route, offer};
 use crate::clock::PeerClock;
-use crate::frame::{Frame, FrameKind};
-use crate::hello::{Hello, Opening, Role, fitting_reason, parse_opening, parse_refusal, refusal_body};
-use crate::inbox::{Inbox, Unreadable};
+use crate::doorway::Doorway;
+use crate::frame::FrameKind;
+use crate::hello::{fitting_reason, refusal_body};
+use crate::inbox::Inbox;
 use crate::outbox::Outbox;
-use crate::response::parse;
+use crate::registration::Keying;
 use crate::{Features, FeedError, Registration, Response, Statistics, VERSION};
 
+mod arrival;
 mod roster;
 
 use roster::Roster;
@@ -28,8 +30,16 @@ pub struct SubscriberOptions {
     /// An intercept that says nothing for this long, heartbeats included, counts as dead. A multiple of
     /// `heartbeat`; it outlasts an intercept that is merely stopped for some seconds.
     pub silence: Duration,
+    /// An intercept that has said nothing for this long after the connection was made is taken for a C intercept,
+    /// which says nothing until it has a response. If that is wrong, it shows as soon as it speaks.
+    pub hello_within: Duration,
     /// What is offered to the intercept.
     pub features: Features,
+    /// Nothing is registered: the intercept returns every response to this tcpcopy. Every flow of the process is to be
+    /// handed to [`Subscriber::register`] of every connection.
+    pub single: bool,
+    /// Responses to sessions that are found by their flow may come from another address than the target's.
+    pub dnat: bool,
 }
 
 impl Default for SubscriberOptions {
@@ -38,7 +48,10 @@ impl Default for SubscriberOptions {
             buffer_bytes: 256 * 1024,
             heartbeat: Duration::from_secs(2),
             silence: Duration::from_secs(10),
+            hello_within: Duration::from_secs(1),
             features: Features::PAYLOAD,
+            single: false,
+            dnat: false,
         }
     }
 }
@@ -58,7 +71,7 @@ pub enum SubscriberState {
     Disconnected,
     /// Connected; the intercept's hello has not come yet.
     Greeting,
-    /// Both hellos were exchanged.
+    /// Both hellos were exchanged, or it is a C intercept.
     Connected,
     /// Something was wrong: the connection is to be closed.
     Failed,
@@ -84,6 +97,19 @@ pub enum SubscriberEvent<'a> {
     Goodbye,
 }
 
+/// How the intercept speaks.
+#[derive(Debug)]
+enum Dialect {
+    /// It has not said enough yet.
+    Unknown(Doorway),
+    /// As ours do.
+    Feed(Inbox),
+    /// As the C tools do, which has not shown yet in what it says.
+    SilentC(Doorway),
+    /// As the C tools do.
+    C(Batches),
+}
+
 /// tcpcopy's end of one feed connection.
 ///
 /// Input: [`Self::handle_connected`], [`Self::handle_disconnected`], [`Self::handle_bytes`],
@@ -99,9 +125,11 @@ pub struct Subscriber {
     options: SubscriberOptions,
     state: SubscriberState,
     since: Instant,
-    inbox: Inbox,
+    dialect: Dialect,
     outbox: Outbox,
     roster: Roster,
+    /// Flows that a C intercept cannot be told of.
+    untold: u64,
     clock: PeerClock,
     /// The intercept process of this or the latest connection.
     intercept: Option<u64>,
@@ -127,9 +155,10 @@ impl Subscriber {
             options,
             state: SubscriberState::Disconnected,
             since: now,
-            inbox: Inbox::default(),
+            dialect: Dialect::Unknown(Doorway::default()),
             outbox: Outbox::new(options.buffer_bytes),
-            roster: Roster::new(identity),
+            roster: Roster::new(identity, Keying { dnat: options.dnat }),
+            untold: 0,
             clock: PeerClock::default(),
             intercept: None,
             next_heartbeat: Instant::MAX,
@@ -161,13 +190,34 @@ impl Subscriber {
         self.outbox.len()
     }
 
+    /// Whether it is connected to a C intercept: that hears of new flows and returns responses, and nothing else.
+    #[must_use]
+    pub const fn is_c_intercept(&self) -> bool {
+        matches!(self.dialect, Dialect::SilentC(_) | Dialect::C(_))
+    }
+
+    /// Whether the C intercept returns payload, once that is known.
+    #[must_use]
+    pub fn c_payload(&self) -> Option<bool> {
+        match &self.dialect {
+            Dialect::C(batches) => batches.has_payload(),
+            _ => None,
+        }
+    }
+
+    /// How many flows C intercepts were not told of, because their protocol knows no IPv6.
+    #[must_use]
+    pub const fn untold(&self) -> u64 {
+        self.untold
+    }
+
     /// A new connection to the intercept is open.
     pub fn handle_connected(&mut self, now: Instant) {
         self.reset();
         self.enter(SubscriberState::Greeting, now);
-        let features = self.options.features;
-        let hello = Hello { role: Role::Tcpcopy, features, identity: self.identity, clock: now };
-        self.push_control(FrameKind::Hello, [hello.body().as_slice(), &[]]);
+        // Nothing is queued before it, so there is room.
+        let expects_payload = self.options.features.contains(Features::EXPECTS_PAYLOAD);
+        let _ = self.outbox.push_bare(&offer(expects_payload));
         self.next_heartbeat = now + self.options.heartbeat;
     }
 
@@ -177,34 +227,15 @@ impl Subscriber {
         self.enter(SubscriberState::Disconnected, now);
     }
 
-    /// Bytes have arrived, cut anywhere. What they say is handed to `on_event` in order.
-    ///
-    /// # Errors
-    /// [`FeedError`] when the connection is of no more use; bytes after that are ignored.
-    pub fn handle_bytes(
-        &mut self,
-        now: Instant,
-        bytes: &[u8],
-        mut on_event: impl FnMut(SubscriberEvent<'_>),
-    ) -> Result<(), FeedError> {
-        if matches!(self.state, SubscriberState::Disconnected | SubscriberState::Failed) {
-            return Ok(());
-        }
-        self.unanswered = 0;
-        let mut inbox = std::mem::take(&mut self.inbox);
-        let outcome = self.read_frames(now, &mut inbox, bytes, &mut on_event);
-        self.inbox = inbox;
-        outcome.inspect_err(|error| self.fail(error, now))
-    }
-
     /// A flow begins, wants another depth, or ends. Takes effect at the intercept once connected.
     pub fn register(&mut self, registration: Registration) {
-        self.roster.register(registration, self.state == SubscriberState::Connected);
+        let is_told = self.state == SubscriberState::Connected && !self.options.single;
+        self.roster.register(registration, is_told);
     }
 
     /// tcpcopy is shutting down: says goodbye. Send what [`Self::poll_transmit`] offers, then close.
     pub fn handle_shutdown(&mut self) {
-        if self.state == SubscriberState::Connected {
+        if self.state == SubscriberState::Connected && !self.is_c_intercept() {
             self.push_control(FrameKind::Goodbye, [&[], &[]]);
         }
     }
@@ -214,7 +245,14 @@ impl Subscriber {
     /// # Errors
     /// [`FeedError::Silent`] or [`FeedError::NoHello`] when nothing was heard for too long.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), FeedError> {
-        if now < self.next_heartbeat {
+        if self.c_presumed_at().is_some_and(|at| at <= now) {
+            if let Dialect::Unknown(doorway) = &mut self.dialect {
+                self.dialect = Dialect::SilentC(std::mem::take(doorway));
+            }
+            self.begin(now);
+        }
+        // A C intercept knows no heartbeats: whether it lives shows in the connection alone.
+        if now < self.next_heartbeat || self.is_c_intercept() {
             return Ok(());
         }
         self.next_heartbeat = now + self.options.heartbeat;
@@ -236,17 +274,32 @@ impl Subscriber {
 
     /// When to call [`Self::handle_timeout`] next; `None` without a connection.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            SubscriberState::Greeting | SubscriberState::Connected => Some(self.next_heartbeat),
+            SubscriberState::Connected if self.is_c_intercept() => None,
+            SubscriberState::Greeting | SubscriberState::Connected => {
+                Some(self.c_presumed_at().map_or(self.next_heartbeat, |at| at.min(self.next_heartbeat)))
+            }
             SubscriberState::Disconnected | SubscriberState::Failed => None,
         }
+    }
+
+    /// When an intercept that goes on saying nothing is taken for a C intercept.
+    fn c_presumed_at(&self) -> Option<Instant> {
+        let is_silent =
+            self.state == SubscriberState::Greeting && matches!(self.dialect, Dialect::Unknown(_));
+        is_silent.then(|| self.since + self.options.hello_within)
     }
 
     /// The next bytes to send; empty when there are none. Follow with [`Self::consume`].
     pub fn poll_transmit(&mut self) -> &[u8] {
         if self.state == SubscriberState::Connected {
-            self.roster.poll_registrations(&mut self.outbox);
+            let (outbox, untold) = (&mut self.outbox, &mut self.untold);
+            if matches!(self.dialect, Dialect::SilentC(_) | Dialect::C(_)) {
+                self.roster.poll_registrations(|registration| send_route(outbox, registration, untold));
+            } else {
+                self.roster.poll_registrations(|registration| send_frame(outbox, registration));
+            }
         }
         self.outbox.poll_transmit()
     }
@@ -256,73 +309,15 @@ impl Subscriber {
         self.outbox.consume(count);
     }
 
-    fn read_frames(
-        &mut self,
-        now: Instant,
-        inbox: &mut Inbox,
-        mut bytes: &[u8],
-        on_event: &mut impl FnMut(SubscriberEvent<'_>),
-    ) -> Result<(), FeedError> {
-        loop {
-            match inbox.next(&mut bytes) {
-                Ok(Some(frame)) if self.state == SubscriberState::Greeting => {
-                    on_event(self.greet(now, frame)?);
-                }
-                Ok(Some(frame)) => self.read_frame(now, frame, on_event)?,
-                Ok(None) => return Ok(()),
-                Err(Unreadable::Malformed(malformed)) => return Err(malformed.into()),
-                Err(Unreadable::Stranger | Unreadable::CTcpcopy(_)) => return Err(FeedError::NotAFeed),
-            }
-        }
-    }
-
-    fn greet(&mut self, now: Instant, frame: Frame<'_>) -> Result<SubscriberEvent<'static>, FeedError> {
-        let hello = match parse_opening(frame)? {
-            Opening::Refusal(reason) => return Err(FeedError::Refused(reason)),
-            Opening::OtherVersion(version) => return Err(FeedError::Version(version)),
-            Opening::Hello(hello) if hello.role != Role::Intercept => return Err(FeedError::NotAnIntercept),
-            Opening::Hello(hello) => hello,
-        };
-        self.clock.handle_reading(now, hello.clock);
+    /// The connection is as good as it gets: from now on the intercept is told of flows.
+    fn begin(&mut self, now: Instant) {
         self.enter(SubscriberState::Connected, now);
-        self.roster.requeue();
-        let before = self.intercept.replace(hello.identity);
-        Ok(SubscriberEvent::Connected {
-            identity: hello.identity,
-            features: self.options.features.common(hello.features),
-            restarted: before.is_some_and(|before| before != hello.identity),
-        })
-    }
-
-    fn read_frame(
-        &mut self,
-        now: Instant,
-        frame: Frame<'_>,
-        on_event: &mut impl FnMut(SubscriberEvent<'_>),
-    ) -> Result<(), FeedError> {
-        match frame.kind {
-            FrameKind::Responses => {
-                let mut body = Reader::new(frame.body);
-                let mut before = Instant::from_micros(body.u64()?);
-                while !body.is_empty() {
-                    let mut response = parse(before, &mut body)?;
-                    before = response.seen_at;
-                    response.seen_at = self.clock.ours(now, response.seen_at);
-                    on_event(SubscriberEvent::Response(response));
-                }
-            }
-            FrameKind::Statistics => {
-                on_event(SubscriberEvent::Statistics(Statistics::parse(frame.body)?));
-            }
-            FrameKind::Heartbeat => {
-                let theirs = Instant::from_micros(Reader::new(frame.body).u64()?);
-                self.clock.handle_reading(now, theirs);
-            }
-            FrameKind::Goodbye => on_event(SubscriberEvent::Goodbye),
-            FrameKind::Refuse => return Err(FeedError::Refused(parse_refusal(frame)?)),
-            FrameKind::Hello | FrameKind::Registrations => return Err(frame.unexpected().into()),
+        if !self.options.single {
+            self.roster.requeue();
         }
-        Ok(())
+        if self.options.single || self.is_c_intercept() {
+            self.roster.index();
+        }
     }
 
     /// Gives the connection up; the intercept is told why unless it was the one to refuse.
@@ -330,6 +325,7 @@ impl Subscriber {
         self.enter(SubscriberState::Failed, now);
         let reason = match error {
             FeedError::Refused(_) | FeedError::Silent(_) => return,
+            _ if self.is_c_intercept() => return,
             FeedError::Version(theirs) => format!(
                 "tcpcopy speaks feed version {VERSION}, intercept version {theirs}: install the same release on \
                  both hosts"
@@ -351,11 +347,36 @@ impl Subscriber {
     }
 
     fn reset(&mut self) {
-        self.inbox = Inbox::default();
+        self.dialect = Dialect::Unknown(Doorway::default());
         self.outbox = Outbox::new(self.options.buffer_bytes);
         self.clock = PeerClock::default();
         self.unanswered = 0;
         self.next_heartbeat = Instant::MAX;
         self.roster.forget_announced();
     }
+}
+
+/// Tells an intercept of ours of a flow; `false` when there is no room.
+fn send_frame(outbox: &mut Outbox, registration: &Registration) -> bool {
+    let record = registration.record();
+    let record = record.as_slice();
+    if !outbox.has_room(record.len()) {
+        return false;
+    }
+    if !outbox.has_open(FrameKind::Registrations, record.len()) {
+        outbox.open(FrameKind::Registrations);
+    }
+    outbox.extend(record);
+    true
+}
+
+/// Tells a C intercept of a flow, if that is new and of IPv4: it cannot be told of anything else. `false` when there is
+/// no room.
+fn send_route(outbox: &mut Outbox, registration: &Registration, untold: &mut u64) -> bool {
+    let Registration::Add { flow, .. } = registration else { return true };
+    if let Some(record) = add_route(flow) {
+        return outbox.push_bare(&record);
+    }
+    *untold += 1;
+    true
 }

@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token};
-use tcpcopy_feed::{CaptureStatistics, PeerId, Relay, RelayEvent, RelayOptions};
+use tcpcopy_feed::{CToolFormat, CaptureStatistics, PeerId, Relay, RelayEvent, RelayOptions};
 use tcpcopy_net::{CaptureDirection, CaptureOptions, DEFAULT_SNAPLEN};
 use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
 use crate::rounds::{Round, Rounds};
-use crate::socket::{Outcome, READ_BYTES, ReadError, random, read_some, write_some};
+use crate::socket::{Outcome, READ_BYTES, ReadError, Readiness, random, read_some, tune, write_some};
 use crate::{PeerTotals, RelaySnapshot, StartError};
 
 /// Everything intercept's loop needs to know.
@@ -25,21 +26,24 @@ pub struct RelayingOptions {
     pub buffer_bytes: usize,
     /// Where tcpcopys connect to.
     pub listen: SocketAddr,
+    /// How responses are returned; identity and seed are chosen here.
+    pub relay: RelayOptions,
     /// How often `on_snapshot` is called.
     pub snapshot_interval: Duration,
 }
 
 /// Enough of a frame for the longest headers: tags, IPv6 extensions, 60 bytes of TCP. Kept until a tcpcopy wants payload.
 const SNAPLEN: u32 = 256;
-/// Peers wait no longer than that for payload to be captured, which takes some tenths of a second.
-const MOST_SILENCE: Duration = Duration::from_secs(1);
+/// Peers wait no longer than that for payload to be captured, which takes some tenths of a second. After a second one would
+/// take us for a C intercept.
+const MOST_SILENCE: Duration = Duration::from_millis(800);
 
 /// A tcpcopy at the other end of a socket.
 struct Peer {
     id: PeerId,
     address: SocketAddr,
     socket: TcpStream,
-    is_ready: bool,
+    readiness: Readiness,
     /// It has shown to be a tcpcopy.
     is_greeted: bool,
 }
@@ -60,6 +64,8 @@ pub struct Relaying {
     captures_payload: bool,
     /// Until then, or until payload is captured, no peer is answered.
     silent_until: Instant,
+    /// How C tcpcopys must have been built, to be said when there is one.
+    c_format: Option<&'static str>,
 }
 
 impl Relaying {
@@ -77,7 +83,7 @@ impl Relaying {
         let accept = Token(rounds.free_token());
         rounds.registry().register(&mut listener, accept, Interest::READABLE)?;
         let now = rounds.now();
-        let relay = RelayOptions { identity: random(), seed: random(), ..RelayOptions::default() };
+        let relay = RelayOptions { identity: random(), seed: random(), ..options.relay };
         Ok(Self {
             rounds,
             captures,
@@ -90,6 +96,7 @@ impl Relaying {
             is_accepting: false,
             captures_payload: false,
             silent_until: now,
+            c_format: Some(described(relay.c_format)),
         })
     }
 
@@ -120,13 +127,16 @@ impl Relaying {
     }
 
     fn wait(&mut self) -> Round {
-        let is_busy =
-            self.captures.is_ready() || self.is_accepting || self.peers.iter().any(|peer| peer.is_ready);
+        let is_busy = self.captures.is_ready()
+            || self.is_accepting
+            || self.peers.iter().any(|peer| peer.readiness.is_ready);
         let captures = self.captures.poll_timeout(self.rounds.now());
         let due = self.relay.poll_timeout().into_iter().chain(captures).min();
-        self.rounds.wait(is_busy, due, |token| match token {
+        self.rounds.wait(is_busy, due, |token, event| match token {
             token if token == self.accept => self.is_accepting = true,
-            token if token > self.accept => mark_ready(&mut self.peers, peer_of(self.accept, token)),
+            token if token > self.accept => {
+                mark_ready(&mut self.peers, peer_of(self.accept, token), event);
+            }
             token => self.captures.mark_ready(token.0),
         })
     }
@@ -153,7 +163,7 @@ impl Relaying {
         if self.relay.wants_payload() && !self.captures_payload {
             self.captures_payload = true;
             self.silent_until = now + MOST_SILENCE;
-            log::info!("a tcpcopy has modules: responses are captured with their payload");
+            log::info!("a tcpcopy wants payload: responses are captured with theirs");
             self.captures
                 .widen(|options| Some(CaptureOptions { snaplen: DEFAULT_SNAPLEN, ..options.clone() }));
         }
@@ -164,7 +174,7 @@ impl Relaying {
     fn is_silent(&mut self, now: Instant) -> bool {
         if now < self.silent_until && !self.captures.is_widening() {
             self.silent_until = now;
-            self.peers.iter_mut().for_each(|peer| peer.is_ready = true);
+            self.peers.iter_mut().for_each(|peer| peer.readiness.is_ready = true);
         }
         let is_about_to_widen = self.relay.wants_payload() && !self.captures_payload;
         is_about_to_widen || now < self.silent_until
@@ -189,10 +199,12 @@ impl Relaying {
                 log::warn!("a connection from {address} was refused: {error}");
                 continue;
             }
-            let _ = socket.set_nodelay(true); // only costs time where it fails
+            tune(&socket);
             self.next_peer += 1;
             self.relay.handle_connected(id, now);
-            self.peers.push(Peer { id, address, socket, is_ready: true, is_greeted: false });
+            // It may have spoken already; if so, and if it is gone again, an event will tell.
+            let readiness = Readiness { is_ready: true, has_ended: false };
+            self.peers.push(Peer { id, address, socket, readiness, is_greeted: false });
         }
     }
 
@@ -200,18 +212,19 @@ impl Relaying {
     fn read(&mut self, now: Instant) {
         let mut lost = Vec::new();
         let is_silent = self.is_silent(now);
-        for peer in self.peers.iter_mut().filter(|peer| peer.is_ready) {
-            peer.is_ready = false;
+        for peer in self.peers.iter_mut().filter(|peer| peer.readiness.is_ready) {
+            peer.readiness.is_ready = false;
             let (relay, id) = (&mut self.relay, peer.id);
-            let outcome =
-                read_some(&mut peer.socket, &mut self.buffer, |bytes| relay.handle_bytes(id, now, bytes));
+            let outcome = read_some(&mut peer.socket, peer.readiness.has_ended, &mut self.buffer, |bytes| {
+                relay.handle_bytes(id, now, bytes)
+            });
             let reason = match outcome {
                 Ok(Outcome::Drained) if is_silent || (relay.wants_payload() && !self.captures_payload) => {
                     None
                 }
                 Ok(Outcome::Drained) => write(peer, relay).err().map(|error| error.to_string()),
                 Ok(Outcome::More) => {
-                    peer.is_ready = true;
+                    peer.readiness.is_ready = true;
                     None
                 }
                 Ok(Outcome::Closed) => Some("it closed the connection".to_owned()),
@@ -250,6 +263,15 @@ impl Relaying {
                     if let Some(peer) = self.peers.iter_mut().find(|known| known.id == peer) {
                         peer.is_greeted = true;
                         log::info!("tcpcopy {} is connected", peer.address);
+                    }
+                }
+                RelayEvent::CConnected { peer } => {
+                    if let Some(peer) = self.peers.iter_mut().find(|known| known.id == peer) {
+                        peer.is_greeted = true;
+                        log::info!("tcpcopy {} is connected; it is a C tcpcopy", peer.address);
+                    }
+                    if let Some(explanation) = self.c_format.take() {
+                        log::info!("{explanation}");
                     }
                 }
                 RelayEvent::Goodbye { .. } => {}
@@ -302,9 +324,9 @@ fn peer_of(accept: Token, token: Token) -> PeerId {
     PeerId((token.0 - accept.0 - 1) as u64)
 }
 
-fn mark_ready(peers: &mut [Peer], id: PeerId) {
+fn mark_ready(peers: &mut [Peer], id: PeerId, event: &Event) {
     if let Some(peer) = peers.iter_mut().find(|peer| peer.id == id) {
-        peer.is_ready = true;
+        peer.readiness.mark(event);
     }
 }
 
@@ -318,6 +340,23 @@ fn write(peer: &mut Peer, relay: &mut Relay) -> std::io::Result<()> {
         match write_some(&mut peer.socket, offer)? {
             0 => return Ok(()),
             count => relay.consume(peer.id, count),
+        }
+    }
+}
+
+/// How a C tcpcopy must have been built: it cannot be asked.
+const fn described(format: CToolFormat) -> &'static str {
+    match format {
+        CToolFormat { combined: false, .. } => {
+            "a C tcpcopy gets headers one by one (--disable-combined): it must be built with that, too"
+        }
+        CToolFormat { payload: true, .. } => {
+            "a C tcpcopy gets headers and up to 128 bytes of payload (--with-resp-payload): it must be built with a \
+             module that reads them"
+        }
+        _ => {
+            "a C tcpcopy gets headers in batches: if it was built otherwise it cannot read them; then give intercept \
+             --disable-combined or --with-resp-payload"
         }
     }
 }

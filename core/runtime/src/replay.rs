@@ -37,6 +37,10 @@ pub struct ReplayOptions {
     pub connections: usize,
     /// Start even if no intercept is reachable, and wait for one.
     pub lonely: bool,
+    /// Tell intercepts of no session: they return every response.
+    pub single: bool,
+    /// Targets may answer from other addresses than the mappings name.
+    pub dnat: bool,
     /// The modules to begin with.
     pub modules: ModuleOptions,
     /// Where the admin socket shall be.
@@ -100,6 +104,8 @@ impl Replay {
             per_intercept: options.connections.max(1),
             lonely: options.lonely,
             expects_payload: !fresh.is_empty(),
+            single: options.single,
+            dnat: options.dnat,
         };
         let feed_awaited_until = if fresh.is_empty() { now } else { now + FEED_PATIENCE };
         let feeds = Feeds::start(&options.intercepts, feed_options, token + 1, now)?;
@@ -181,8 +187,8 @@ impl Replay {
         let intake = self.intake.poll_timeout(now).filter(|_| awaited.is_none());
         let due = [self.engine.poll_timeout(), self.feeds.poll_timeout(), intake, awaited];
         let due = due.into_iter().flatten().min();
-        self.rounds.wait(is_busy, due, |token| match token {
-            token if self.feeds.owns(token) => self.feeds.mark_ready(token),
+        self.rounds.wait(is_busy, due, |token, event| match token {
+            token if self.feeds.owns(token) => self.feeds.mark_ready(token, event),
             token => self.intake.mark_ready(token),
         })
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use tcpcopy_wire::Instant;
 
@@ -87,7 +88,7 @@ impl Rounds {
         &mut self,
         is_busy: bool,
         due: Option<Instant>,
-        mut on_ready: impl FnMut(Token),
+        mut on_ready: impl FnMut(Token, &Event),
     ) -> Round {
         let now = self.clock.now();
         let latest = self.snapshot_at.min(self.look_at);
@@ -106,7 +107,7 @@ impl Rounds {
                     self.signals.take_hangups();
                     round.hangup = true;
                 }
-                token => on_ready(token),
+                token => on_ready(token, event),
             }
         }
         round.now = self.clock.now();

@@ -29,6 +29,21 @@ fn help_names_every_option() {
         "-B, --buffer",
         "-p, --port",
         "-b, --bind",
+        "--single",
+        "-D, --docker",
+        "--dnat",
+        "-n, --combined",
+        "--disable-combined",
+        "--with-resp-payload",
+        "-s, --hash-size",
+        "-q, --queue-length",
+        "-x, --passed",
+        "-c, --protect",
+        "--traditional",
+        "--nfqueue",
+        "--pcap-capture",
+        "--million",
+        "--select",
         "-l, --log",
         "--log-level",
         "-P, --pid-file",
@@ -70,6 +85,15 @@ fn a_wrong_value_is_told_in_one_sentence() {
     assert_eq!(
         refused(2, &["-F", "tcp", "-p", "0"]),
         "intercept: -p/--port cannot be \"0\": it takes a number from 1 to 65535 (a TCP port)"
+    );
+    assert_eq!(
+        refused(2, &["-F", "tcp", "-D", "10.0.0.1"]),
+        "intercept: -D/--docker cannot be \"10.0.0.1\": it takes the address that responses are sent to and the one \
+         tcpcopy speaks from, as in 172.17.0.1-10.10.1.1"
+    );
+    assert_eq!(
+        refused(2, &["-F", "tcp", "-n", "17"]),
+        "intercept: -n/--combined cannot be \"17\": it takes a number from 0 to 16 (headers)"
     );
 }
 

@@ -70,7 +70,7 @@ fn a_daemon_logs_reopens_reports_and_cleans_up() {
         ["log", "log.1", "pid", "report.json"].map(|name| directory.path().join(name));
     let said = |path: &Path, word: &str| fs::read_to_string(path).is_ok_and(|text| text.contains(word));
 
-    let started = launch(directory.path(), &["--report", "report.json"]);
+    let started = launch(directory.path(), &["--report", "report.json", "-s", "65536", "--million"]);
     assert!(started.status.success(), "{started:?}");
     let mut daemon = Daemon::of(&pid_file);
     let notice = format!("intercept runs as process {}, its log is {}\n", daemon.pid, log.display());
@@ -79,6 +79,8 @@ fn a_daemon_logs_reopens_reports_and_cleans_up() {
         &log,
         "INFO  intercept: ready: capturing \"tcp and src port 8080\" on any; listening on 0.0.0.0:36524"
     ));
+
+    assert!(said(&log, "INFO  intercept: -s, --million of the C intercept: accepted, without effect here"));
 
     let second = launch(directory.path(), &["-p", "7000"]);
     assert_eq!(second.status.code(), Some(1));

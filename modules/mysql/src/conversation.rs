@@ -53,8 +53,9 @@ pub(crate) struct MysqlConversation {
     online_reader: ResponseReader,
     online_stream: OnlineStream,
     ledger: Ledger<Request>,
+    /// What is still to be said on a new connection, the next first; its answer is awaited.
     restoring: VecDeque<Restoration>,
-    /// What is being said to the target in a prologue.
+    /// Nothing but words of our own is said: the login, and what is restored.
     is_in_prologue: bool,
     /// The present turn consists of words that get no answer so far.
     is_turn_begun: bool,

@@ -31,7 +31,7 @@ pub enum Misuse {
     BehindPromise,
     /// An action about client bytes or turns in a prologue.
     ClientInPrologue,
-    /// More was left of a side than may be: 16 MiB of the client's, 1 MiB of another.
+    /// More was left of a side than may be: 64 MiB of the client's, 1 MiB of another.
     TooMuchLeft {
         /// Which.
         side: Side,

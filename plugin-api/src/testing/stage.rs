@@ -12,7 +12,7 @@ use crate::{Action, Actions, Conversation, Depth, Exchange, GiveUp, Module, Sess
 /// The most bytes of a server's side that a conversation may leave.
 const MAX_LEFT: usize = 1 << 20;
 /// And of the client's.
-const MAX_LEFT_OF_CLIENT: usize = 16 << 20;
+const MAX_LEFT_OF_CLIENT: usize = 64 << 20;
 /// When sessions begin here.
 const MORNING: Timestamp = Timestamp(1_700_000_000_000_000);
 /// How often a timer may ring in one wait.

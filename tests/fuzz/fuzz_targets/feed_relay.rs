@@ -1,7 +1,7 @@
 //! Whatever a tcpcopy sends, intercept's end of the feed does not panic, keeps to its bounds and serves the
 //! other tcpcopy as before.
 //!
-//! The input's first byte says whether a proper hello comes first, the second where the rest is cut.
+//! The input's first byte says whether a proper hello comes first, or the version of a C tcpcopy, the second where the rest is cut.
 
 #![no_main]
 
@@ -14,6 +14,8 @@ use tcpcopy_wire::{Endpoint, Flow, Instant, Segment};
 const NOW: Instant = Instant::from_micros(1_700_000_000_000_000);
 const GOOD: PeerId = PeerId(1);
 const BAD: PeerId = PeerId(2);
+/// What a C tcpcopy begins with.
+const C_TCPCOPY: [u8; 14] = [0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0];
 const MAX_FLOWS: usize = 3;
 const BUFFER_BYTES: usize = 4096;
 
@@ -48,10 +50,13 @@ fuzz_target!(|input: &[u8]| {
     let server = Endpoint::new(Ipv6Addr::from(0x2001_0db8_1d5c_09f3_c6a7_b214_7e60_358b_u128).into(), 80);
     let flow = Flow { client, server };
     connect(&mut relay, GOOD, flow);
-    if greeted % 2 == 1 {
+    if greeted % 3 == 1 {
         connect(&mut relay, BAD, Flow { client, server: Endpoint { port: 81, ..server } });
     } else {
         relay.handle_connected(BAD, NOW);
+    }
+    if greeted % 3 == 2 {
+        relay.handle_bytes(BAD, NOW, &C_TCPCOPY).expect("a C tcpcopy");
     }
     let (front, back) = stream.split_at(usize::from(*cut).min(stream.len()));
     for piece in [front, back] {

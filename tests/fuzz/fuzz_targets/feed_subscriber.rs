@@ -1,6 +1,6 @@
 //! Whatever an intercept sends, tcpcopy's end of the feed neither panics nor depends on how it was cut.
 //!
-//! The input's first byte says whether a proper hello comes first, the second where the rest is cut.
+//! The input's first byte says whether a proper hello comes first, or so long a silence that it is a C intercept, the second where the rest is cut.
 
 #![no_main]
 
@@ -10,11 +10,15 @@ use tcpcopy_wire::Instant;
 
 const NOW: Instant = Instant::from_micros(1_700_000_000_000_000);
 
-/// A connected subscriber, with an intercept's hello heard if asked for.
-fn subscriber(greeted: bool) -> Subscriber {
+/// A connected subscriber, with an intercept's hello heard (1) or waited for in vain (2).
+fn subscriber(greeted: u8) -> Subscriber {
     let mut subscriber = Subscriber::new(1, NOW);
     subscriber.handle_connected(NOW);
-    if greeted {
+    if greeted == 2 {
+        let silent = subscriber.poll_timeout().expect("a time-out");
+        subscriber.handle_timeout(silent).expect("a C intercept");
+    }
+    if greeted == 1 {
         let mut relay = Relay::new(RelayOptions::default(), NOW);
         relay.handle_connected(PeerId(1), NOW);
         relay.handle_bytes(PeerId(1), NOW, subscriber.poll_transmit()).expect("our own hello");
@@ -24,7 +28,7 @@ fn subscriber(greeted: bool) -> Subscriber {
 }
 
 /// What the subscriber makes of the bytes: its events, then its verdict.
-fn events(greeted: bool, pieces: &[&[u8]]) -> Vec<String> {
+fn events(greeted: u8, pieces: &[&[u8]]) -> Vec<String> {
     let mut subscriber = subscriber(greeted);
     let mut seen = Vec::new();
     for piece in pieces {
@@ -42,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
     let Some(([greeted, cut], stream)) = input.split_first_chunk::<2>() else {
         return;
     };
-    let greeted = greeted % 2 == 1;
+    let greeted = greeted % 3;
     let (front, back) = stream.split_at(usize::from(*cut).min(stream.len()));
     assert_eq!(events(greeted, &[stream]), events(greeted, &[front, back]));
 });

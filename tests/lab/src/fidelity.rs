@@ -41,7 +41,7 @@ pub fn run(selection: &Selection, peers: &Peers, keep: Option<&Path>) -> Result<
     let scenarios = selection.scenarios()?;
     let mut terminal = Terminal::detect();
     let heading =
-        format!("{:<24}{:>12}{:>8}{:>10}  {:<6} what", "scenario", "C reached", "must", peers.label(), "");
+        format!("{:<24}{:>12}{:>8}{:>12}  {:<6} what", "scenario", "C reached", "must", peers.label(), "");
     terminal.line(&terminal.strong(&heading));
     let mut failed = 0;
     for scenario in &scenarios {
@@ -77,7 +77,7 @@ fn play(terminal: &mut Terminal, scenario: &Scenario, peers: &Peers, keep: Optio
     let word = if passed { terminal.good("pass  ") } else { terminal.bad("FAIL  ") };
     let c = scenario.c.unwrap_or("–");
     terminal.line(&format!(
-        "{name:<24}{c:>12}{:>8}{reached:>10}  {word} {}",
+        "{name:<24}{c:>12}{:>8}{reached:>12}  {word} {}",
         fraction(scenario.must),
         scenario.about
     ));

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use tcpcopy_lab::fidelity::Selection;
-use tcpcopy_lab::scenario::peers::Peers;
+use tcpcopy_lab::scenario::peers::{Peers, Whose};
 use tcpcopy_lab::scenario::run as play;
 use tcpcopy_lab::scenario::table;
 use tcpcopy_lab::terminal::fraction;
@@ -37,9 +37,8 @@ enum Command {
         /// The scenario (see `lab list`)
         #[arg(default_value = table::DEMO)]
         scenario: String,
-        /// With the C tools (from C_TCPCOPY_BIN and C_INTERCEPT_BIN) instead of ours
-        #[arg(long)]
-        c: bool,
+        #[command(flatten)]
+        whose: Whose,
     },
     /// List the scenarios
     List,
@@ -54,9 +53,8 @@ enum Command {
         /// One line of JSON for each
         #[arg(long)]
         json: bool,
-        /// With the C tools (from C_TCPCOPY_BIN and C_INTERCEPT_BIN) instead of ours
-        #[arg(long)]
-        c: bool,
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Play all scenarios and print what part of the requests reached the target; fails when a scenario does
     Fidelity {
@@ -68,9 +66,8 @@ enum Command {
         /// Keep logs, plans and records in this directory
         #[arg(long, value_name = "DIR")]
         keep_logs: Option<PathBuf>,
-        /// With the C tools (from C_TCPCOPY_BIN and C_INTERCEPT_BIN) instead of ours
-        #[arg(long)]
-        c: bool,
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Measure processor time, memory and losses at rising rates, and what modules cost
     Bench {
@@ -126,20 +123,20 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Demo { scenario, c } => inside(|| demo::run(&scenario, &peers(c)?)),
+        Command::Demo { scenario, whose } => inside(|| demo::run(&scenario, &Peers::of(whose)?)),
         Command::List => list(),
-        Command::Run { scenarios, keep_logs, json, c } => {
+        Command::Run { scenarios, keep_logs, json, whose } => {
             let keep = absolute(keep_logs)?;
-            inside(|| run(&scenarios, keep.as_deref(), json, &peers(c)?))
+            inside(|| run(&scenarios, keep.as_deref(), json, &Peers::of(whose)?))
         }
-        Command::Fidelity { scenarios, quick, keep_logs, c } => {
+        Command::Fidelity { scenarios, quick, keep_logs, whose } => {
             let selection = match (quick, scenarios.is_empty()) {
                 (true, _) => Selection::Quick,
                 (false, true) => Selection::All,
                 (false, false) => Selection::Named(scenarios),
             };
             let keep = absolute(keep_logs)?;
-            inside(|| fidelity::run(&selection, &peers(c)?, keep.as_deref()))
+            inside(|| fidelity::run(&selection, &Peers::of(whose)?, keep.as_deref()))
         }
         Command::Bench { parts } => inside(|| bench::run(&parts).map(|()| true)),
         Command::Check => inside(|| check::run().map(|()| true)),
@@ -158,13 +155,6 @@ fn inside(work: impl FnOnce() -> Result<bool>) -> Result<ExitCode> {
         Entered::Inside => work().map(|well| if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Entered::Done(code) => Ok(code),
     }
-}
-
-fn peers(c: bool) -> Result<Peers> {
-    if !c {
-        return Peers::ours();
-    }
-    Peers::c()?.context("set C_TCPCOPY_BIN and C_INTERCEPT_BIN to say where the C tools are")
 }
 
 /// A directory as the lab finds it from everywhere.

@@ -192,7 +192,7 @@ fn a_gap_in_the_capture_ends_in_a_verdict_and_the_next_turns_are_replayed() {
 
 #[test]
 fn a_truncated_frame_is_never_replayed_wrong() {
-    let mut scenario = keepalive(13);
+    let mut scenario = keepalive(213);
     scenario.talk.requests = vec![200..=3000];
     scenario.capture = Capture { truncated: 0.02, ..Capture::default() };
     let outcome = run(scenario);

@@ -13,7 +13,7 @@ use crate::verdict::Verdict;
 /// Bytes of a server that a module may leave.
 const MOST_LEFT: usize = 1 << 20;
 /// Bytes of the user that it may: they wait as well while a target is slow or away.
-const MOST_HELD_BACK: usize = 16 << 20;
+const MOST_HELD_BACK: usize = 64 << 20;
 
 impl Session {
     /// A module serves this session from its beginning on.

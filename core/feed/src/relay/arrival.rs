@@ -1,15 +1,17 @@
 //! What peers say: hellos, registrations, heartbeats.
 
-use tcpcopy_wire::{Flow, Instant};
+use tcpcopy_wire::{Flow, Instant, Segment};
 
-use super::peer::{Peer, Stage};
+use super::peer::{Recipient, Stage};
 use super::routes::Owner;
 use super::{PeerId, Relay, RelayEvent, announce};
 use crate::bytes::Reader;
+use crate::c_tool::C_VERSION;
+use crate::doorway::{Opener, recognise_tcpcopy};
 use crate::frame::{Frame, FrameKind};
-use crate::hello::{Hello, Opening, Role, parse_opening, parse_refusal};
-use crate::inbox::{Inbox, Unreadable};
-use crate::{Features, FlowId, PeerError, Registration};
+use crate::hello::{Opening, Role, parse_opening, parse_refusal};
+use crate::inbox::Inbox;
+use crate::{Features, FlowId, PeerError, Registration, VERSION};
 
 impl Relay {
     /// Bytes of a peer have arrived, cut anywhere.
@@ -31,12 +33,50 @@ impl Relay {
         if peer.stage == Stage::Connected {
             peer.unanswered = 0;
         }
+        self.read(slot, now, bytes).inspect_err(|error| self.refuse(slot, error))
+    }
+
+    fn read(&mut self, slot: usize, now: Instant, mut bytes: &[u8]) -> Result<(), PeerError> {
+        if !self.recognise(slot, now, &mut bytes)? {
+            return Ok(());
+        }
+        let Some(peer) = self.peers.get_mut(slot) else {
+            return Ok(());
+        };
+        if peer.is_c() {
+            self.read_routes(slot, bytes);
+            return Ok(());
+        }
         let mut inbox = std::mem::take(&mut peer.inbox);
         let outcome = self.read_frames(slot, now, &mut inbox, bytes);
         if let Some(peer) = self.peers.get_mut(slot) {
             peer.inbox = inbox;
         }
-        outcome.inspect_err(|error| self.refuse(slot, error))
+        outcome
+    }
+
+    /// Finds out who speaks, if that is not known yet, and whether it is known now.
+    fn recognise(&mut self, slot: usize, now: Instant, bytes: &mut &[u8]) -> Result<bool, PeerError> {
+        let Some(peer) = self.peers.get_mut(slot).filter(|peer| peer.stage == Stage::Greeting) else {
+            return Ok(true);
+        };
+        match peer.doorway.open(bytes, recognise_tcpcopy) {
+            Opener::Undecided => return Ok(false),
+            Opener::Offer(offer) if offer.version != VERSION => {
+                return Err(PeerError::Version(offer.version));
+            }
+            Opener::Offer(offer) => {
+                self.wants_payload |= offer.expects_payload;
+                peer.say_hello(self.options.identity, now);
+            }
+            Opener::Feed => peer.inbox = Inbox::opened(peer.doorway.take_first()),
+            Opener::CTcpcopy(C_VERSION) => return self.greet_c(slot, now).map(|()| true),
+            Opener::CTcpcopy(version) => return Err(PeerError::CTcpcopy(version)),
+            Opener::CIntercept { .. } | Opener::Stranger => return Err(PeerError::NotAFeed),
+        }
+        peer.stage = Stage::Offered;
+        announce(&mut self.writable, peer);
+        Ok(true)
     }
 
     fn read_frames(
@@ -46,28 +86,49 @@ impl Relay {
         inbox: &mut Inbox,
         mut bytes: &[u8],
     ) -> Result<(), PeerError> {
-        loop {
-            let frame = match inbox.next(&mut bytes) {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return Ok(()),
-                Err(Unreadable::Malformed(malformed)) => return Err(malformed.into()),
-                Err(Unreadable::CTcpcopy(version)) => return Err(PeerError::CTcpcopy(version)),
-                Err(Unreadable::Stranger) => return Err(PeerError::NotAFeed),
-            };
-            let Some(peer) = self.peers.get_mut(slot) else {
-                return Ok(());
-            };
-            if peer.stage == Stage::Greeting {
-                let connected = greet(peer, self.options.identity, now, frame)?;
-                announce(&mut self.writable, peer);
-                if let RelayEvent::Connected { features, .. } = &connected {
-                    self.wants_payload |= features.contains(Features::EXPECTS_PAYLOAD);
-                }
-                self.events.push_back(connected);
-            } else {
+        while let Some(frame) = inbox.next(&mut bytes)? {
+            let is_greeted = self.peers.get_mut(slot).is_some_and(|peer| peer.stage == Stage::Connected);
+            if is_greeted {
                 self.read_frame(slot, frame)?;
+            } else {
+                self.greet(slot, now, frame)?;
             }
         }
+        Ok(())
+    }
+
+    /// Takes the hello of one of ours.
+    fn greet(&mut self, slot: usize, now: Instant, frame: Frame<'_>) -> Result<(), PeerError> {
+        let theirs = match parse_opening(frame)? {
+            Opening::Refusal(reason) => return Err(PeerError::Refused(reason)),
+            Opening::OtherVersion(version) => return Err(PeerError::Version(version)),
+            Opening::Hello(hello) if hello.role != Role::Tcpcopy => return Err(PeerError::NotATcpcopy),
+            Opening::Hello(hello) => hello,
+        };
+        let features = Features::OURS.common(theirs.features);
+        let is_unregistered = features.contains(Features::UNREGISTERED);
+        if is_unregistered && !self.options.single {
+            return Err(PeerError::Unregistered);
+        }
+        if self.options.single && !self.single.admit(slot, Some(theirs.identity), is_unregistered, now) {
+            return Err(PeerError::NotSingle);
+        }
+        self.wants_payload |= features.contains(Features::EXPECTS_PAYLOAD);
+        if let Some(peer) = self.peers.get_mut(slot) {
+            // One that begins with its hello has not been answered yet.
+            peer.say_hello(self.options.identity, now);
+            announce(&mut self.writable, peer);
+            peer.stage = Stage::Connected;
+            peer.unanswered = 0;
+            peer.identity = Some(theirs.identity);
+            peer.features = features;
+            self.events.push_back(RelayEvent::Connected {
+                peer: peer.id,
+                identity: theirs.identity,
+                features,
+            });
+        }
+        Ok(())
     }
 
     fn read_frame(&mut self, slot: usize, frame: Frame<'_>) -> Result<(), PeerError> {
@@ -87,7 +148,9 @@ impl Relay {
                 Ok(())
             }
             FrameKind::Refuse => Err(PeerError::Refused(parse_refusal(frame)?)),
-            FrameKind::Hello | FrameKind::Responses | FrameKind::Statistics => Err(frame.unexpected().into()),
+            FrameKind::Hello | FrameKind::Responses | FrameKind::Statistics | FrameKind::Unregistered => {
+                Err(frame.unexpected().into())
+            }
         }
     }
 
@@ -115,7 +178,8 @@ impl Relay {
     }
 
     /// Routes a flow to a session, and hands over what was held for it.
-    fn add(&mut self, slot: usize, id: FlowId, flow: Flow, depth: u32) {
+    pub(super) fn add(&mut self, slot: usize, id: FlowId, flow: Flow, depth: u32) {
+        let key = self.keying().key(flow);
         let Some(peer) = self.peers.get_mut(slot) else {
             return;
         };
@@ -124,13 +188,15 @@ impl Relay {
             self.totals.flows_refused += 1;
             return;
         }
-        if let Some(before) = peer.flows.insert(id, flow) {
+        if let Some(before) = peer.flows.insert(id, key) {
             self.routes.remove(&before, slot, id);
         }
-        self.routes.insert(flow, Owner { slot, id, depth });
+        self.routes.insert(key, Owner { slot, id, depth, used: false });
         let totals = &mut self.totals;
-        self.held.claim(&flow, |seen_at, segment| {
-            if peer.push_response(id, depth, seen_at, segment) {
+        self.held.claim(&key, |seen_at, segment| {
+            // Responses are held without their addresses.
+            let segment = Segment { source: flow.server, destination: flow.client, ..*segment };
+            if peer.push_response(Recipient::Session { id, depth }, seen_at, &segment) {
                 totals.held_delivered += 1;
             } else {
                 totals.held_overflowed += 1;
@@ -138,23 +204,4 @@ impl Relay {
         });
         announce(&mut self.writable, peer);
     }
-}
-
-/// Takes a peer's first frame and answers it.
-fn greet(peer: &mut Peer, identity: u64, now: Instant, frame: Frame<'_>) -> Result<RelayEvent, PeerError> {
-    let theirs = match parse_opening(frame)? {
-        Opening::Refusal(reason) => return Err(PeerError::Refused(reason)),
-        Opening::OtherVersion(version) => return Err(PeerError::Version(version)),
-        Opening::Hello(hello) if hello.role != Role::Tcpcopy => return Err(PeerError::NotATcpcopy),
-        Opening::Hello(hello) => hello,
-    };
-    let ours = Hello { role: Role::Intercept, features: Features::OURS, identity, clock: now };
-    let features = Features::OURS.common(theirs.features);
-    peer.stage = Stage::Connected;
-    peer.unanswered = 0;
-    peer.identity = Some(theirs.identity);
-    peer.payload = features.contains(Features::PAYLOAD);
-    // Nothing is queued before it, so there is room.
-    peer.push_control(FrameKind::Hello, ours.body().as_slice());
-    Ok(RelayEvent::Connected { peer: peer.id, identity: theirs.identity, features })
 }

@@ -1,6 +1,31 @@
 //! How a relay behaves.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use tcpcopy_wire::Segment;
+
+use crate::CToolFormat;
+
+/// The address that a container network puts in place of the one tcpcopy spoke from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// What responses are captured with as their destination.
+    pub new: IpAddr,
+    /// What tcpcopy knows.
+    pub original: IpAddr,
+}
+
+impl Translation {
+    /// The response as the target would have sent it without translation.
+    pub(super) fn undo<'a>(self, segment: &Segment<'a>) -> Segment<'a> {
+        let mut undone = *segment;
+        if undone.destination.addr == self.new {
+            undone.destination.addr = self.original;
+        }
+        undone
+    }
+}
 
 /// How a [`crate::Relay`] behaves: one value, given at construction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +48,17 @@ pub struct RelayOptions {
     pub heartbeat: Duration,
     /// A peer that says nothing for this long, heartbeats included, counts as dead. A multiple of `heartbeat`.
     pub peer_silence: Duration,
+    /// How C tcpcopys are served.
+    pub c_format: CToolFormat,
+    /// Most flows a C tcpcopy may have registered. It never says which are over: of those that had no response for
+    /// the longest time, one makes room for each further one.
+    pub c_flows: usize,
+    /// One tcpcopy only is served. It need not register its flows, and a second one is refused.
+    pub single: bool,
+    /// A flow is told by the server's port alone: behind address translation it answers from another address.
+    pub dnat: bool,
+    /// Responses to an address are taken for such to another one.
+    pub translation: Option<Translation>,
     /// A connection on which no hello came for this long is closed. A multiple of `heartbeat`.
     pub hello_within: Duration,
 }
@@ -39,6 +75,11 @@ impl Default for RelayOptions {
             max_peers: 256,
             heartbeat: Duration::from_secs(1),
             peer_silence: Duration::from_secs(30),
+            c_format: CToolFormat::default(),
+            c_flows: 1 << 18,
+            single: false,
+            dnat: false,
+            translation: None,
             hello_within: Duration::from_secs(10),
         }
     }

@@ -33,6 +33,11 @@ pub enum RelayEvent {
         /// What both ends can do.
         features: Features,
     },
+    /// A C tcpcopy has said which version it is of. It hears of nothing but responses, as [`crate::CToolFormat`] says.
+    CConnected {
+        /// The connection.
+        peer: PeerId,
+    },
     /// A tcpcopy is shutting down and will close the connection.
     Goodbye {
         /// The connection.
@@ -80,6 +85,8 @@ pub struct PeerSummary {
     pub peer: PeerId,
     /// The tcpcopy process, once it has said hello.
     pub identity: Option<u64>,
+    /// It is a C tcpcopy.
+    pub is_c: bool,
     /// Since when it is connected.
     pub since: Instant,
     /// Flows it has registered.

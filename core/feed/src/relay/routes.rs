@@ -13,6 +13,8 @@ pub(super) struct Owner {
     pub(super) slot: usize,
     pub(super) id: FlowId,
     pub(super) depth: u32,
+    /// There was a response since this was last asked.
+    pub(super) used: bool,
 }
 
 impl Owner {
@@ -32,8 +34,26 @@ impl Routes {
         Self { owners: HashMap::with_hasher(FixedState::with_seed(seed)) }
     }
 
-    pub(super) fn owner(&self, flow: &Flow) -> Option<Owner> {
-        self.owners.get(flow).copied()
+    /// The owner of a flow that there is a response of.
+    pub(super) fn use_owner(&mut self, flow: &Flow) -> Option<Owner> {
+        let owner = self.owners.get_mut(flow)?;
+        owner.used = true;
+        Some(*owner)
+    }
+
+    /// Whether the peer at that index owns the flow; if so, it is as if there had been a response.
+    pub(super) fn renew(&mut self, flow: &Flow, slot: usize) -> bool {
+        let owner = self.owners.get_mut(flow).filter(|owner| owner.slot == slot);
+        owner.is_some_and(|owner| {
+            owner.used = true;
+            true
+        })
+    }
+
+    /// Whether that session owns the flow and there was a response since this was last asked.
+    pub(super) fn take_used(&mut self, flow: &Flow, slot: usize, id: FlowId) -> bool {
+        let owner = self.owners.get_mut(flow).filter(|owner| owner.is(slot, id));
+        owner.is_some_and(|owner| std::mem::take(&mut owner.used))
     }
 
     pub(super) fn insert(&mut self, flow: Flow, owner: Owner) {

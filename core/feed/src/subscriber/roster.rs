@@ -6,8 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tcpcopy_wire::Flow;
 
-use crate::frame::FrameKind;
-use crate::outbox::Outbox;
+use crate::registration::Keying;
 use crate::{FlowId, Registration};
 
 /// A queue with more stale identities than this beside its flows is tidied.
@@ -35,16 +34,39 @@ pub(super) struct Roster {
     queue: VecDeque<FlowId>,
     next_serial: u64,
     removed: usize,
+    /// Who owns which flow, while responses come without identities.
+    owners: Option<HashMap<Flow, FlowId, FixedState>>,
+    keying: Keying,
+    seed: u64,
 }
 
 impl Roster {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, keying: Keying) -> Self {
         Self {
             entries: HashMap::with_hasher(FixedState::with_seed(seed)),
             queue: VecDeque::new(),
             next_serial: 0,
             removed: 0,
+            owners: None,
+            keying,
+            seed,
         }
+    }
+
+    /// From now on, for as long as this connection lasts, sessions can be found by their flow.
+    pub(super) fn index(&mut self) {
+        let key = |entry: &Entry| self.keying.key(entry.flow);
+        let mut order: Vec<_> =
+            self.entries.iter().map(|(&id, entry)| (entry.serial, key(entry), id)).collect();
+        order.sort_unstable_by_key(|&(serial, ..)| serial);
+        let mut owners = HashMap::with_hasher(FixedState::with_seed(self.seed));
+        owners.extend(order.into_iter().map(|(_, flow, id)| (flow, id)));
+        self.owners = Some(owners);
+    }
+
+    /// The session that owns `flow`: the latest that registered it.
+    pub(super) fn owner(&self, flow: Flow) -> Option<FlowId> {
+        self.owners.as_ref()?.get(&self.keying.key(flow)).copied()
     }
 
     /// Flows whose sessions live.
@@ -77,6 +99,10 @@ impl Roster {
     }
 
     fn add(&mut self, id: FlowId, flow: Flow, depth: u32) {
+        self.disown(id);
+        if let Some(owners) = &mut self.owners {
+            owners.insert(self.keying.key(flow), id);
+        }
         let queued = self.entries.get(&id).is_some_and(|entry| entry.queued);
         let entry = Entry { flow, depth, serial: self.next_serial, announced: false, removed: false, queued };
         self.next_serial += 1;
@@ -86,6 +112,7 @@ impl Roster {
     }
 
     fn remove(&mut self, id: FlowId) {
+        self.disown(id);
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.removed) else {
             return;
         };
@@ -94,6 +121,17 @@ impl Roster {
             self.removed += 1;
         } else {
             self.entries.remove(&id);
+        }
+    }
+
+    /// The session is not found by its flow any more.
+    fn disown(&mut self, id: FlowId) {
+        let (Some(owners), Some(entry)) = (&mut self.owners, self.entries.get(&id)) else {
+            return;
+        };
+        let flow = self.keying.key(entry.flow);
+        if owners.get(&flow) == Some(&id) {
+            owners.remove(&flow);
         }
     }
 
@@ -118,6 +156,7 @@ impl Roster {
             !entry.removed
         });
         self.removed = 0;
+        self.owners = None;
     }
 
     /// There is a new connection: everything is to be told again, in the order it was registered.
@@ -131,8 +170,8 @@ impl Roster {
         self.queue = order.into_iter().map(|(_, id)| id).collect();
     }
 
-    /// Moves what waits into `outbox`, as much as there is room for.
-    pub(super) fn poll_registrations(&mut self, outbox: &mut Outbox) {
+    /// Hands what waits to `send`, until that says that there is no room for more.
+    pub(super) fn poll_registrations(&mut self, mut send: impl FnMut(&Registration) -> bool) {
         while let Some(&id) = self.queue.front() {
             let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.queued) else {
                 self.queue.pop_front();
@@ -143,15 +182,9 @@ impl Roster {
                 Entry { announced: true, depth, .. } => Registration::Depth { id, depth },
                 Entry { flow, depth, .. } => Registration::Add { id, flow, depth },
             };
-            let record = registration.record();
-            let record = record.as_slice();
-            if !outbox.has_room(record.len()) {
+            if !send(&registration) {
                 return;
             }
-            if !outbox.has_open(FrameKind::Registrations, record.len()) {
-                outbox.open(FrameKind::Registrations);
-            }
-            outbox.extend(record);
             self.queue.pop_front();
             entry.queued = false;
             entry.announced = true;
@@ -166,6 +199,17 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbox::Outbox;
+    use crate::subscriber::send_frame;
+
+    fn roster() -> Roster {
+        Roster::new(1, Keying::default())
+    }
+
+    /// Sends what there is room for.
+    fn send(roster: &mut Roster, outbox: &mut Outbox) {
+        roster.poll_registrations(|registration| send_frame(outbox, registration));
+    }
 
     fn add(roster: &mut Roster, id: u64) {
         roster.register(Registration::Add { id: FlowId(id), flow: Flow::default(), depth: 0 }, true);
@@ -177,13 +221,13 @@ mod tests {
 
     #[test]
     fn sessions_that_come_and_go_while_nothing_is_sent_leave_nothing_behind() {
-        let mut roster = Roster::new(1);
+        let mut roster = roster();
         let mut outbox = Outbox::new(4096);
         for id in 0..100_000 {
             add(&mut roster, id);
-            roster.poll_registrations(&mut outbox);
+            send(&mut roster, &mut outbox);
             remove(&mut roster, id);
-            roster.poll_registrations(&mut outbox);
+            send(&mut roster, &mut outbox);
         }
         assert_eq!(roster.live(), 0);
         // What was announced before the outbox was full must still be taken back; the rest is forgotten.
@@ -196,13 +240,13 @@ mod tests {
 
     #[test]
     fn only_what_is_true_when_there_is_room_is_sent() {
-        let mut roster = Roster::new(1);
+        let mut roster = roster();
         let mut outbox = Outbox::new(4096);
         add(&mut roster, 1);
         remove(&mut roster, 1);
         add(&mut roster, 2);
         roster.register(Registration::Depth { id: FlowId(2), depth: 9 }, true);
-        roster.poll_registrations(&mut outbox);
+        send(&mut roster, &mut outbox);
         let flow = Flow::default();
         let expected = Registration::Add { id: FlowId(2), flow, depth: 9 }.record();
         assert_eq!(&outbox.poll_transmit()[4..], expected.as_slice());
@@ -211,16 +255,16 @@ mod tests {
 
     #[test]
     fn an_identity_removed_and_added_again_is_announced_again() {
-        let mut roster = Roster::new(1);
+        let mut roster = roster();
         let mut outbox = Outbox::new(4096);
         add(&mut roster, 1);
-        roster.poll_registrations(&mut outbox);
+        send(&mut roster, &mut outbox);
         let sent = outbox.poll_transmit().len();
         outbox.consume(sent);
         remove(&mut roster, 1);
         add(&mut roster, 1);
         assert_eq!(roster.live(), 1);
-        roster.poll_registrations(&mut outbox);
+        send(&mut roster, &mut outbox);
         let expected = Registration::Add { id: FlowId(1), flow: Flow::default(), depth: 0 }.record();
         assert_eq!(&outbox.poll_transmit()[4..], expected.as_slice());
     }

@@ -10,7 +10,7 @@ use tcpcopy_wire::Instant;
 
 use crate::pair::{Seen, World, response, response_with};
 
-const HELLO_OF_VERSION_2: [u8; 14] = [1, 0, 0, 10, b'T', b'C', b'P', b'C', b'F', b'E', b'E', b'D', 0, 2];
+const HELLO_OF_VERSION_3: [u8; 14] = [1, 0, 0, 10, b'T', b'C', b'P', b'C', b'F', b'E', b'E', b'D', 0, 3];
 
 fn relay() -> (Relay, Instant) {
     let now = Instant::from_micros(1_000_000);
@@ -29,34 +29,34 @@ fn told(relay: &mut Relay, peer: PeerId, now: Instant) -> Result<(), FeedError> 
 #[test]
 fn another_version_is_refused_with_a_sentence_at_both_ends() {
     let (mut relay, now) = relay();
-    let error = relay.handle_bytes(PeerId(1), now, &HELLO_OF_VERSION_2).unwrap_err();
-    assert_eq!(error, PeerError::Version(2));
+    let error = relay.handle_bytes(PeerId(1), now, &HELLO_OF_VERSION_3).unwrap_err();
+    assert_eq!(error, PeerError::Version(3));
     let Err(FeedError::Refused(reason)) = told(&mut relay, PeerId(1), now) else { panic!("not refused") };
     assert_eq!(reason, error.to_string());
-    assert!(reason.contains("version 2") && reason.contains("install the same release"), "{reason}");
+    assert!(reason.contains("version 3") && reason.contains("install the same release"), "{reason}");
 
     let mut subscriber = Subscriber::new(5, now);
     subscriber.handle_connected(now);
     let sent = subscriber.poll_transmit().len();
     subscriber.consume(sent);
-    let error = subscriber.handle_bytes(now, &HELLO_OF_VERSION_2, |event| panic!("{event:?}")).unwrap_err();
-    assert_eq!(error, FeedError::Version(2));
+    let error = subscriber.handle_bytes(now, &HELLO_OF_VERSION_3, |event| panic!("{event:?}")).unwrap_err();
+    assert_eq!(error, FeedError::Version(3));
     assert_eq!(subscriber.state(), SubscriberState::Failed);
     // The intercept is told, in a frame that its version can read too.
     let refusal = subscriber.poll_transmit();
     assert_eq!(refusal.first(), Some(&2));
     assert_eq!(refusal[4..14], [b'T', b'C', b'P', b'C', b'F', b'E', b'E', b'D', 0, VERSION as u8]);
     let reason = String::from_utf8_lossy(&refusal[14..]);
-    assert!(reason.contains("tcpcopy speaks feed version 1, intercept version 2"), "{reason}");
+    assert!(reason.contains("tcpcopy speaks feed version 2, intercept version 3"), "{reason}");
 }
 
 #[test]
-fn a_c_tcpcopy_is_told_apart() {
+fn a_c_tcpcopy_of_another_version_is_refused_and_not_told_so() {
     let (mut relay, now) = relay();
-    let error = relay.handle_bytes(PeerId(1), now, &[0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0]).unwrap_err();
-    assert_eq!(error, PeerError::CTcpcopy(6));
-    assert!(error.to_string().starts_with("this is a C tcpcopy (protocol 6)"), "{error}");
-    assert!(!relay.poll_transmit(PeerId(1)).is_empty());
+    let error = relay.handle_bytes(PeerId(1), now, &[0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0]).unwrap_err();
+    assert_eq!(error, PeerError::CTcpcopy(5));
+    assert!(error.to_string().starts_with("this is a C tcpcopy of protocol 5"), "{error}");
+    assert!(relay.poll_transmit(PeerId(1)).is_empty(), "it could not read it");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn strangers_are_refused_and_not_heard_again() {
 
     let mut subscriber = Subscriber::new(5, now);
     subscriber.handle_connected(now);
-    let outcome = subscriber.handle_bytes(now, &[0, 3, 0x45, 0], |event| panic!("{event:?}"));
+    let outcome = subscriber.handle_bytes(now, b"HTTP/1.1 400", |event| panic!("{event:?}"));
     assert_eq!(outcome, Err(FeedError::NotAFeed));
 }
 

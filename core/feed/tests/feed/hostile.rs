@@ -1,5 +1,7 @@
 //! Arbitrary bytes at either end, and streams cut anywhere.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use tcpcopy_feed::{
     CaptureStatistics, FeedError, FlowId, PeerId, Registration, Relay, RelayOptions, Routed, Subscriber,
@@ -18,8 +20,19 @@ fn framed() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(frame, 0..6).prop_map(|frames| frames.concat())
 }
 
+/// What C tools may say: records that may add flows, batches that may be of packets.
+fn routes_and_packets() -> impl Strategy<Value = Vec<u8>> {
+    let route = (any::<[u8; 6]>(), 0..3_u16, any::<[u8; 6]>())
+        .prop_map(|(client, kind, server)| [&client[..], &kind.to_be_bytes(), &server].concat());
+    let packet = (0..4_u8, any::<[u8; 64]>()).prop_map(|(count, mut packet)| {
+        (packet[0], packet[2], packet[9]) = (0x45 | packet[0] & 2, packet[2] & 1, 6);
+        [&[0, count][..], &packet].concat()
+    });
+    prop::collection::vec(prop_oneof![route, packet], 0..8).prop_map(|parts| parts.concat())
+}
+
 fn any_stream() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![framed(), prop::collection::vec(any::<u8>(), 0..400)]
+    prop_oneof![framed(), routes_and_packets(), prop::collection::vec(any::<u8>(), 0..400)]
 }
 
 /// What intercept says in a short life: hello, responses with and without payload, statistics, goodbye.
@@ -148,11 +161,13 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_upset_tcpcopy(greeted: bool, pieces in prop::collection::vec(any_stream(), 1..5)) {
+    fn arbitrary_bytes_never_upset_tcpcopy(greeted in 0..3, pieces in prop::collection::vec(any_stream(), 1..5)) {
         let (stream, now) = intercepts_stream();
         let mut subscriber = connected_subscriber(now);
-        if greeted {
-            subscriber.handle_bytes(now, &stream, |_| ()).expect("an intercept of ours");
+        match greeted {
+            0 => {}
+            1 => subscriber.handle_bytes(now, &stream, |_| ()).expect("an intercept of ours"),
+            _ => subscriber.handle_timeout(now + Duration::from_secs(1)).expect("a C intercept"),
         }
         subscriber.register(Registration::Add { id: FlowId(1), flow: flow(1), depth: 0 });
         for piece in pieces {
@@ -166,15 +181,19 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_cost_one_peer_at_most(greeted: bool, pieces in prop::collection::vec(any_stream(), 1..5)) {
+    fn arbitrary_bytes_cost_one_peer_at_most(greeted in 0..3, pieces in prop::collection::vec(any_stream(), 1..5)) {
         let mut world = World::new(RelayOptions { max_flows_per_peer: 4, ..RelayOptions::default() });
         let mut good = world.tcpcopy(1);
         good.add(1, 4001, 3);
         world.exchange(&mut good).unwrap();
         let mut bad = world.tcpcopy(2);
-        if !greeted {
+        if greeted != 1 {
             world.relay.handle_disconnected(bad.peer, world.now);
             world.relay.handle_connected(bad.peer, world.now);
+        }
+        if greeted == 2 {
+            let c_tcpcopy = [0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0];
+            world.relay.handle_bytes(bad.peer, world.now, &c_tcpcopy).expect("a C tcpcopy");
         }
         let mut delivered = 0;
         for piece in pieces {

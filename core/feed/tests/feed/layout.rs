@@ -33,10 +33,13 @@ fn the_documents_examples_are_what_is_sent() {
     let mut relay = Relay::new(RelayOptions::default(), NOW);
     subscriber.handle_connected(NOW);
     relay.handle_connected(PeerId(1), NOW);
+    let offer = take(&mut subscriber);
+    assert_eq!(offer, example("offer"));
+    relay.handle_bytes(PeerId(1), NOW, &offer).unwrap();
+    subscriber.handle_bytes(NOW, &take_from(&mut relay), |_| ()).unwrap();
     let hello = take(&mut subscriber);
     assert_eq!(hello, example("hello"));
     relay.handle_bytes(PeerId(1), NOW, &hello).unwrap();
-    subscriber.handle_bytes(NOW, &take_from(&mut relay), |_| ()).unwrap();
 
     let other = Flow { client: Endpoint::new([10, 0, 0, 1].into(), 1), ..Flow::default() };
     subscriber.register(Registration::Add { id: FlowId(300), flow: other, depth: 0 });

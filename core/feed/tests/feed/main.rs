@@ -1,5 +1,6 @@
 //! Both ends of the feed against each other, in memory.
 
+mod c_tools;
 mod failure;
 mod hostile;
 mod layout;

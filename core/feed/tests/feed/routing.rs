@@ -121,6 +121,8 @@ fn a_tcpcopy_that_does_not_know_payload_gets_none() {
     let mut tcpcopy = Tcpcopy::new(1, world.now);
     world.relay.handle_connected(tcpcopy.peer, world.now);
     tcpcopy.subscriber.handle_connected(world.now);
+    world.upstream(&mut tcpcopy);
+    world.downstream(&mut tcpcopy).unwrap();
     let mut hello = tcpcopy.subscriber.poll_transmit().to_vec();
     tcpcopy.subscriber.consume(hello.len());
     // The features follow header, magic, version and role.

@@ -249,7 +249,7 @@ pub struct Actions {
 /// again, with what has come since behind it. So a parser never keeps bytes of its own: it looks whether its message is
 /// complete, and if it is not, takes nothing and returns. How the bytes are split into calls means nothing. A conversation
 /// that leaves client bytes holds the session back until it deals with them; it is asked again whenever anything else has
-/// come. One that leaves more than a mebibyte of one side loses its session.
+/// come. One that leaves more than 64 MiB of the client's side, or a mebibyte of another, loses its session.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Module {

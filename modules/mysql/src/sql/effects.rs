@@ -76,9 +76,11 @@ fn has_several(text: &[u8]) -> bool {
 
 fn begins_with_effect(text: &str) -> bool {
     let first = Tokens::of(text).find(|token| !matches!(token.kind, Kind::Comment | Kind::Hint));
-    first.is_some_and(|token| {
-        token.kind == Kind::Executable || BEGINNINGS.iter().any(|beginning| token.is_word(beginning))
-    })
+    first.is_some_and(|token| token.kind == Kind::Executable || begins(&token))
+}
+
+fn begins(token: &Token<'_>) -> bool {
+    BEGINNINGS.iter().any(|beginning| token.is_word(beginning))
 }
 
 fn names_lock(text: &[u8]) -> bool {
@@ -98,6 +100,8 @@ fn gather<'a>(token: Token<'a>, statement: &mut Vec<Token<'a>>, effects: &mut Ve
             effects_of(statement, effects);
             statement.clear();
         }
+        // Of a statement without an effect, the first token is enough: it may have millions.
+        _ if statement.first().is_some_and(|first| !begins(first)) => {}
         _ => statement.push(token),
     }
 }

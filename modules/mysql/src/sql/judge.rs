@@ -18,6 +18,9 @@ use super::words::{NO_READ, STATEMENTS, find};
 const LONGEST: usize = 256 << 10;
 /// Parentheses within parentheses.
 const DEEPEST: usize = 200;
+/// Tokens of a text that the crate's parser is asked about. `1+1+1…` is a tree as deep as it is long, which takes that much
+/// stack to be dropped.
+const MOST_PARSED: usize = 1000;
 
 /// Why a text is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +49,7 @@ pub(crate) fn judge(text: &[u8]) -> Judgement {
     for token in Tokens::of(text) {
         match token.kind {
             Kind::Comment => {}
-            Kind::Hint if token.text.to_ascii_uppercase().contains("SET_VAR") => return Err(held("SET_VAR")),
-            Kind::Hint => {}
+            Kind::Hint => judge_hint(token.text)?,
             Kind::Executable => return Err(held("an executable comment")),
             Kind::Unfinished | Kind::Strange => return Err(held("not understood")),
             _ => tokens.push(token),
@@ -57,7 +59,15 @@ pub(crate) fn judge(text: &[u8]) -> Judgement {
         .split(|token| token.is(b';'))
         .filter(|statement| !statement.is_empty())
         .try_for_each(judge_statement)?;
-    contradict(text)
+    if tokens.len() <= MOST_PARSED { contradict(text) } else { Ok(()) }
+}
+
+/// In a hint a quote can hide the end of the comment from this lexer and not from the server's, or the other way round.
+fn judge_hint(hint: &str) -> Judgement {
+    if hint.contains(['`', '\'', '"']) {
+        return Err(held("a quote in a hint"));
+    }
+    if hint.to_ascii_uppercase().contains("SET_VAR") { Err(held("SET_VAR")) } else { Ok(()) }
 }
 
 /// The crate's parser knows less of MySQL than this judge, and has to agree where it understands a text.
@@ -104,29 +114,49 @@ fn judge_statement(statement: &[Token<'_>]) -> Judgement {
 /// A statement that gives rows: nothing in it writes, locks, or calls what may.
 fn judge_reading(statement: &[Token<'_>]) -> Judgement {
     judge_depth(statement)?;
-    for (at, token) in statement.iter().enumerate().filter(|(_, token)| token.kind == Kind::Word) {
+    judge_words(statement)?;
+    judge_calls(statement)
+}
+
+/// No word, if it is one to the server, writes or locks.
+fn judge_words(statement: &[Token<'_>]) -> Judgement {
+    let shows = statement.first().is_some_and(|first| first.is_word("SHOW"));
+    for (at, token) in statement.iter().enumerate() {
         let next = statement.get(at + 1);
-        let is_followed = |word: &str| next.is_some_and(|next| next.is_word(word));
-        if token.is_word("FOR") && (is_followed("UPDATE") || is_followed("SHARE")) {
-            return Err(held("SELECT … FOR UPDATE"));
-        }
-        if token.is_word("NEXT") && is_followed("VALUE") || token.is_word("PREVIOUS") && is_followed("VALUE")
-        {
-            return Err(held("a sequence"));
-        }
-        match find(&NO_READ, token.text) {
-            // Functions of the same name, which have their parenthesis right behind it.
-            Some("INSERT" | "REPLACE")
-                if next.is_some_and(|next| next.is(b'(') && next.start == token.end()) => {}
-            // SHOW CREATE TABLE and the like look up what these words would do.
-            Some(_) if statement[0].is_word("SHOW") => {}
-            Some("INTO" | "OUTFILE" | "DUMPFILE") => return Err(held("SELECT … INTO")),
-            Some("LOCK") => return Err(held("SELECT … FOR UPDATE")),
-            Some(word) => return Err(held(word)),
-            None => {}
+        for word in words_in(token) {
+            let is_followed = |by: &str| next.is_some_and(|next| next.is_word(by));
+            if word.eq_ignore_ascii_case("FOR") && (is_followed("UPDATE") || is_followed("SHARE")) {
+                return Err(held("SELECT … FOR UPDATE"));
+            }
+            if ["NEXT", "PREVIOUS"].iter().any(|of| word.eq_ignore_ascii_case(of)) && is_followed("VALUE") {
+                return Err(held("a sequence"));
+            }
+            match find(&NO_READ, word) {
+                // Functions of the same name, which have their parenthesis right behind it.
+                Some("INSERT" | "REPLACE")
+                    if next.is_some_and(|next| next.is(b'(') && next.start == token.end()) => {}
+                // SHOW CREATE TABLE, SHOW PROCEDURE STATUS.
+                Some("CREATE" | "PROCEDURE") if shows => {}
+                Some("INTO" | "OUTFILE" | "DUMPFILE") => return Err(held("SELECT … INTO")),
+                Some("LOCK") => return Err(held("SELECT … FOR UPDATE")),
+                Some(word) => return Err(held(word)),
+                None => {}
+            }
         }
     }
-    judge_calls(statement)
+    Ok(())
+}
+
+/// What of a token can be a keyword. To a session that speaks `latin1` the second byte of `à` is a blank, so what stands
+/// behind such a letter may be one, even in what is a name otherwise.
+fn words_in<'a>(token: &Token<'a>) -> impl Iterator<Item = &'a str> {
+    let names_first = match token.kind {
+        Kind::Word => Some(0),
+        Kind::MemberWord | Kind::Variable => Some(1),
+        _ => None,
+    };
+    let text = token.text;
+    names_first.into_iter().flat_map(move |names| text.split(|letter: char| !letter.is_ascii()).skip(names))
 }
 
 fn judge_depth(statement: &[Token<'_>]) -> Judgement {

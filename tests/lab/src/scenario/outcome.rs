@@ -202,8 +202,8 @@ pub(crate) struct PeerEnd {
 }
 
 /// Programs must live until they are told to end, and then end well.
-pub(crate) fn complaints_about_ends(ends: &[PeerEnd]) -> Vec<String> {
-    let bad = ends.iter().filter(|end| end.too_early || !end.status.success());
+pub(crate) fn complaints_about_ends<'e>(ends: impl Iterator<Item = &'e PeerEnd>) -> Vec<String> {
+    let bad = ends.filter(|end| end.too_early || !end.status.success());
     bad.map(|PeerEnd { name, status, too_early }| {
         let when = if *too_early { "before it was told to" } else { "after SIGTERM" };
         format!("{name} ended {when}: {status}")

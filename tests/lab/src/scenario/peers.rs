@@ -24,6 +24,10 @@ const READY_WORD: &str = "ready";
 /// Where the modules of a scenario lie, in its scratch directory.
 const SHELF: &str = "modules";
 
+/// Where the C tools are.
+const C_TCPCOPY: &str = "C_TCPCOPY_BIN";
+const C_INTERCEPT: &str = "C_INTERCEPT_BIN";
+
 /// Whose programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Make {
@@ -31,12 +35,43 @@ enum Make {
     C,
 }
 
+/// One program.
+#[derive(Debug, Clone)]
+struct Program {
+    make: Make,
+    path: PathBuf,
+}
+
+impl Program {
+    /// A C tool, from where the variable says it is; `None` if it says nothing.
+    fn c(variable: &str) -> Result<Option<Self>> {
+        let Some(path) = env::var_os(variable).map(PathBuf::from) else { return Ok(None) };
+        if !path.is_file() {
+            bail!("there is no C tool at {}", path.display());
+        }
+        Ok(Some(Self { make: Make::C, path }))
+    }
+}
+
+/// Which of the programs are those of the C tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+pub struct Whose {
+    /// With the C tools (from C_TCPCOPY_BIN and C_INTERCEPT_BIN) instead of ours
+    #[arg(long)]
+    pub c: bool,
+    /// With the C tcpcopy (from C_TCPCOPY_BIN) and our intercept
+    #[arg(long, conflicts_with_all = ["c", "c_intercept"])]
+    pub c_tcpcopy: bool,
+    /// With our tcpcopy and the C intercept (from C_INTERCEPT_BIN)
+    #[arg(long, conflicts_with = "c")]
+    pub c_intercept: bool,
+}
+
 /// A pair of programs.
 #[derive(Debug, Clone)]
 pub struct Peers {
-    make: Make,
-    tcpcopy: PathBuf,
-    intercept: PathBuf,
+    tcpcopy: Program,
+    intercept: Program,
     /// Where cargo put the libraries of modules.
     libraries: PathBuf,
 }
@@ -64,10 +99,10 @@ impl Peers {
             }
             Ok(path)
         };
+        let ours = |path| Program { make: Make::Ours, path };
         Ok(Self {
-            make: Make::Ours,
-            tcpcopy: find("TCPCOPY_BIN", "tcpcopy")?,
-            intercept: find("INTERCEPT_BIN", "intercept")?,
+            tcpcopy: ours(find("TCPCOPY_BIN", "tcpcopy")?),
+            intercept: ours(find("INTERCEPT_BIN", "intercept")?),
             libraries: env::var_os("TCPCOPY_MODULES").map_or_else(|| directory.to_owned(), PathBuf::from),
         })
     }
@@ -77,36 +112,54 @@ impl Peers {
     /// # Errors
     /// When only one is named or a file is missing.
     pub fn c() -> Result<Option<Self>> {
-        let [tcpcopy, intercept] = ["C_TCPCOPY_BIN", "C_INTERCEPT_BIN"].map(env::var_os);
-        let (Some(tcpcopy), Some(intercept)) = (&tcpcopy, &intercept) else {
-            if tcpcopy.is_some() || intercept.is_some() {
-                bail!("to run the C tools, set both C_TCPCOPY_BIN and C_INTERCEPT_BIN");
+        match (Program::c(C_TCPCOPY)?, Program::c(C_INTERCEPT)?) {
+            (Some(tcpcopy), Some(intercept)) => {
+                Ok(Some(Self { tcpcopy, intercept, libraries: PathBuf::new() }))
             }
-            return Ok(None);
-        };
-        let (tcpcopy, intercept) = (tcpcopy.into(), intercept.into());
-        let peers = Self { make: Make::C, tcpcopy, intercept, libraries: PathBuf::new() };
-        for path in [&peers.tcpcopy, &peers.intercept] {
-            if !path.is_file() {
-                bail!("there is no C tool at {}", path.display());
-            }
+            (None, None) => Ok(None),
+            _ => bail!("to run the C tools, set both {C_TCPCOPY} and {C_INTERCEPT}"),
         }
-        Ok(Some(peers))
+    }
+
+    /// Those that were asked for.
+    ///
+    /// # Errors
+    /// When a program is missing.
+    pub fn of(whose: Whose) -> Result<Self> {
+        let found = |variable| {
+            Program::c(variable)?.with_context(|| format!("set {variable} to say where that C tool is"))
+        };
+        match whose {
+            Whose { c: true, .. } => Self::c()?
+                .with_context(|| format!("set {C_TCPCOPY} and {C_INTERCEPT} to say where the C tools are")),
+            Whose { c_tcpcopy: true, .. } => Ok(Self { tcpcopy: found(C_TCPCOPY)?, ..Self::ours()? }),
+            Whose { c_intercept: true, .. } => Ok(Self { intercept: found(C_INTERCEPT)?, ..Self::ours()? }),
+            _ => Self::ours(),
+        }
     }
 
     /// What tables call them.
     #[must_use]
     pub fn label(&self) -> &'static str {
-        match self.make {
-            Make::Ours => "ours",
-            Make::C => "C",
+        match (self.tcpcopy.make, self.intercept.make) {
+            (Make::Ours, Make::Ours) => "ours",
+            (Make::C, Make::C) => "C",
+            (Make::C, Make::Ours) => "C-tcpcopy",
+            (Make::Ours, Make::C) => "C-intercept",
         }
     }
 
-    /// Whether they write a report.
+    /// Whether tcpcopy writes a report.
     #[must_use]
     pub fn reports(&self) -> bool {
-        self.make == Make::Ours
+        self.tcpcopy.make == Make::Ours
+    }
+
+    /// Whether the process of that name must end as it is told to: the C tools do as they like.
+    #[must_use]
+    pub fn obeys(&self, process: &str) -> bool {
+        let program = if process.starts_with("tcpcopy") { &self.tcpcopy } else { &self.intercept };
+        program.make == Make::Ours
     }
 
     /// Puts the modules of a scenario where its command lines say they are, in its scratch directory.
@@ -116,7 +169,7 @@ impl Peers {
     pub fn furnish(&self, scenario: &Scenario, scratch: &Path) -> Result<()> {
         let shelf = scratch.join(SHELF);
         for module in scenario.modules() {
-            if self.make == Make::C {
+            if self.tcpcopy.make == Make::C {
                 bail!("the C tools load no modules");
             }
             fs::create_dir_all(&shelf).with_context(|| format!("cannot make {}", shelf.display()))?;
@@ -135,7 +188,7 @@ impl Peers {
     #[must_use]
     pub fn control(&self, name: &str, index: usize, scratch: &Path, words: &[String]) -> Launch {
         let socket = admin_socket(scratch, index);
-        Launch::new(name, &self.tcpcopy).args(["ctl", "--socket"]).arg(socket).args(words)
+        Launch::new(name, &self.tcpcopy.path).args(["ctl", "--socket"]).arg(socket).args(words)
     }
 
     /// The words of `tcpcopy ctl` for a swap.
@@ -158,7 +211,7 @@ impl Peers {
     pub fn tcpcopy(&self, scenario: &Scenario, index: usize, scratch: &Path, report: &Path) -> Launch {
         let log = scratch.join(format!("tcpcopy-{index}.log"));
         let launch = self.bare_tcpcopy(scenario, index, scratch).arg("-l").arg(&log).logs_to(log);
-        match self.make {
+        match self.tcpcopy.make {
             Make::Ours => launch.arg("--report").arg(report),
             // Without -L the C tcpcopy ends when its intercept does.
             Make::C => launch.arg("-L"),
@@ -178,7 +231,7 @@ impl Peers {
         let mine: Vec<&Mapping> =
             all.filter(|(index, _)| tcpcopy.serves(*index)).map(|(_, mapping)| mapping).collect();
         let mappings: Vec<String> = mine.iter().map(|mapping| mapping.argument()).collect();
-        let mut launch = Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy)
+        let mut launch = Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy.path)
             .args(["-x", &mappings.join(","), "-s", &ASSISTANT.to_string()])
             .args(tcpcopy.options);
         if scenario.is_recorded {
@@ -203,7 +256,7 @@ impl Peers {
             [port] => format!("tcp and {port}"),
             ports => format!("tcp and ({})", ports.join(" or ")),
         };
-        Launch::new(&format!("intercept-{generation}"), &self.intercept)
+        Launch::new(&format!("intercept-{generation}"), &self.intercept.path)
             .args(["-i", "response", "-F", &filter])
             .args(scenario.intercept)
     }
@@ -213,7 +266,7 @@ impl Peers {
     /// # Errors
     /// When it does not, or ends.
     pub fn await_intercept(&self, intercept: &Process, host: &Host) -> Result<()> {
-        if self.make == Make::Ours {
+        if self.intercept.make == Make::Ours {
             intercept.wait_for_word(READY_WORD, READY)?;
         }
         intercept.wait_until("listen", READY, || host.sockets(FEED_PORT, SocketState::Listen) > 0)
@@ -225,7 +278,7 @@ impl Peers {
     /// # Errors
     /// When it does not, or ends.
     pub fn await_tcpcopy(&self, tcpcopy: &Process, host: &Host) -> Result<()> {
-        if self.make == Make::Ours {
+        if self.tcpcopy.make == Make::Ours {
             tcpcopy.wait_for_word(READY_WORD, READY)?;
         }
         tcpcopy.wait_until("reach intercept", READY, || host.sockets(FEED_PORT, SocketState::Established) > 0)

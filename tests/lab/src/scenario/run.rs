@@ -99,9 +99,7 @@ pub fn run(
     complaints.append(&mut stage.clients_complaints()?);
     complaints.extend(account.databases.iter().flat_map(|databases| databases.account.examples.clone()));
     let reports = stage.reports()?;
-    if peers.reports() {
-        complaints.extend(complaints_about_ends(&ends));
-    }
+    complaints.extend(complaints_about_ends(ends.iter().filter(|end| peers.obeys(&end.name))));
     complaints.extend(accounting::complaints(&reports, account.seen(stage.capturing_since)));
     complaints.append(&mut stage.complaints);
     complaints.extend(demand::complaints(

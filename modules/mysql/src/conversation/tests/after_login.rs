@@ -4,7 +4,7 @@ use tcpcopy_plugin_api::testing::{Outcome, Transcript};
 
 use super::script::*;
 use crate::login::Login;
-use crate::packet::{Packet, packet};
+use crate::packet::{LONGEST, Packet, packet};
 
 /// Both servers answer a query in the same way.
 fn both(transcript: Transcript, query_text: &str, answer: &[u8]) -> Transcript {
@@ -274,4 +274,29 @@ fn words_without_an_answer_belong_to_what_follows() {
         .target(said(1, &[OK]));
     let outcome = play(&module(""), &transcript);
     assert_eq!((outcome.connection().turns.len(), outcome.connection().completed.len()), (3, 3));
+}
+
+#[test]
+fn a_command_of_several_packets_is_one_command() {
+    let long = [&[3][..], &vec![b'x'; LONGEST - 1]].concat();
+    let said = [packet_of_any_length(0, &long), packet(1, b"and its end"), query("SELECT 1")].concat();
+    let transcript =
+        in_().client(&said[..5_000_000]).client(&said[5_000_000..]).target(said_ok()).target(rows(1));
+    let outcome = tcpcopy_plugin_api::testing::play(&module(""), &transcript).unwrap();
+    assert!(behind_login(&outcome) == said);
+    assert_eq!((outcome.connection().turns.len(), outcome.connection().completed.len()), (3, 3));
+    let outcome = tcpcopy_plugin_api::testing::play(&module("read_only = true"), &transcript).unwrap();
+    assert!(behind_login(&outcome) == query("SELECT 1"));
+    assert_eq!(
+        outcome.discarded["read only: too long to judge"],
+        (said.len() - query("SELECT 1").len()) as u64
+    );
+}
+
+fn said_ok() -> Vec<u8> {
+    said(1, &[OK])
+}
+
+fn packet_of_any_length(sequence: u8, payload: &[u8]) -> Vec<u8> {
+    [&(payload.len() as u32).to_le_bytes()[..3], &[sequence], payload].concat()
 }

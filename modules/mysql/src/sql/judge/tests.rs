@@ -64,6 +64,14 @@ fn what_only_reads_passes() {
         "PREPARE s FROM 'SELECT ?'; EXECUTE s USING @a; DEALLOCATE PREPARE s",
         "SELECT 1; SELECT 2;",
         "SELECT LAST_INSERT_ID(), ROW_COUNT(), FOUND_ROWS()",
+        "SET  @@SESSION.sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'),  @@SESSION.sql_auto_is_null = 0, @@SESSION.wait_timeout = 2147483",
+        "SET sql_mode := REPLACE(@@session.sql_mode, 'ONLY_FULL_GROUP_BY', '')",
+        "SET transaction_isolation = 'READ-COMMITTED', tx_isolation = REPEATABLE-READ",
+        "SET CHARACTER SET utf8",
+        "SET @a = (SELECT REPLACE(b, 'x', 'y') FROM t)",
+        "SHOW PROCEDURE STATUS WHERE Db = DATABASE()",
+        "SELECT a AS größe, t.größe AS 名称, @größe FROM t",
+        "SELECT 17 MEMBER OF ('[23, 17]'), CONVERT(a, DATETIME(6)) FROM t",
         "",
         ";",
     ] {
@@ -138,6 +146,31 @@ fn what_may_write_is_held_back() {
         "SET @a = (SELECT 1 INTO OUTFILE 'x')",
         "SET STATEMENT max_statement_time=1 FOR DELETE FROM t",
         "SET DEFAULT ROLE x TO y",
+        "SET NAMES utf8mb4, GLOBAL max_connections = 5",
+        "SET NAMES utf8mb4 COLLATE utf8mb4_bin, character_set_client = gbk",
+        "SET CHARACTER SET utf8, sql_log_bin = 0",
+        "SET NAMES DEFAULT",
+        "SET character_set_client = 'utf8' + my_function()",
+        "SET SESSION TRANSACTION READ ONLY, GLOBAL max_connections = 5",
+        "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+        "SET transaction_isolation = 'SERIALIZABLE'",
+        "SET tx_isolation = 3",
+        "SET @a = NEXT VALUE FOR s",
+        "SET @a = (SELECT 1 FROM t FOR UPDATE)",
+        "SET autocommit = (SELECT 1 FROM t FOR SHARE)",
+        "SET sql_mode = CONCAT('ANSI_', 'QUOTES')",
+        "SET sql_mode = CONCAT(@@sql_mode, @a)",
+        "SET sql_mode = CONCAT(@@global.sql_mode, '')",
+        "SET sql_mode = 4",
+        "SET NAMES macroman",
+        "SHOW TABLES WHERE (SELECT 1 FROM t LOCK IN SHARE MODE)",
+        "SHOW TABLES WHERE (SELECT 1 INTO @a)",
+        "SELECT /*+ QB_NAME(`*/ ' `) */ 1 INTO @a -- '",
+        "SELECT 1 àinto @a",
+        "SELECT * FROM t àLOCK IN SHARE MODE",
+        "SELECT * FROM t àFOR SHARE",
+        "SELECT t.àinto @a",
+        "SELECT @aàinto @b",
         "CALL p()",
         "DO SLEEP(1)",
         "CREATE TABLE t (a INT)",
@@ -185,6 +218,23 @@ fn phrases_say_why_and_nothing_of_the_text() {
     assert_eq!(judge(b"SELECT '\xff'").unwrap_err().phrase(), "not UTF-8");
     assert_eq!(phrase(&format!("SELECT '{}'", "x".repeat(LONGEST))), "too long to judge");
     assert_eq!(phrase(&"(".repeat(100_000)), "too deep to judge");
+}
+
+#[test]
+fn long_chains_are_judged_on_a_small_stack() {
+    let chain = |link: &str| format!("SELECT 1{}", link.repeat((LONGEST - 100) / link.len()));
+    let judged = std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
+        for link in ["+1", " UNION SELECT 1", " AND 1", "||1", ",1", " IS NULL", "::int", "[1]", "->1", ".a"]
+        {
+            let _ = judge(chain(link).as_bytes());
+        }
+        for prefix in
+            ["NOT ", "- ", "~", "SELECT ", "CASE ", "BINARY ", "INTERVAL ", "EXPLAIN ", "ARRAY[", "{a:"]
+        {
+            let _ = judge(format!("SELECT {} 1", prefix.repeat(30_000)).as_bytes());
+        }
+    });
+    judged.unwrap().join().unwrap();
 }
 
 /// Statements that are allowed, by which others are made.
