@@ -263,9 +263,10 @@ impl<'l> Ledger<'l> {
         let front = commands.iter().take_while(|command| restores(command)).count();
         let candidates = (0..=front.min(commands.len().saturating_sub(1)))
             .filter_map(|skipped| Some((skipped, self.longest(&commands[skipped..], None)?)));
-        // Not the login that online executed before the capture, where what follows the target's was captured.
+        // What restores a session looks like the beginning of others: what follows it tells whose it is. And the login
+        // that online executed before the capture is not it, where what follows was captured.
         let best = candidates.max_by_key(|&(skipped, (spot, length))| {
-            (self.wanted(spot, length), length, std::cmp::Reverse(skipped))
+            (skipped + length > front, self.wanted(spot, length), length, std::cmp::Reverse(skipped))
         });
         let mut next = best.map_or(front, |(skipped, _)| skipped);
         self.account.restoring += next as u64;
@@ -281,7 +282,7 @@ impl<'l> Ledger<'l> {
             if follows {
                 self.account.in_order += wanted;
                 reached = Some((spot.0, spot.1 + length));
-            } else {
+            } else if wanted > 0 {
                 self.account.out_of_order += wanted;
                 self.example("out of order", commands[next]);
             }
@@ -392,6 +393,13 @@ mod tests {
         let online = log("Connect set_x a b c d");
         assert_eq!(figures(&online, "Connect set_x a b; Connect set_x c d"), [6, 0, 0, 0, 0, 2]);
         assert_eq!(figures(&online, "Connect set_x a b; Connect set_x d"), [5, 0, 1, 0, 0, 2]);
+    }
+
+    #[test]
+    fn words_that_restore_a_session_are_not_taken_for_the_beginning_of_another() {
+        let online = log("Connect set_x set_y a b c; Connect set_x set_y d e f g");
+        let target = "Connect set_x set_y f g; Connect set_x set_y a b; Connect set_x set_y c; Connect set_x set_y d e";
+        assert_eq!(figures(&online, target), [13, 0, 0, 0, 0, 6]);
     }
 
     #[test]
