@@ -93,6 +93,9 @@ pub struct Account {
     pub missing: u64,
     /// Executed by the target once more than by the online server.
     pub twice: u64,
+    /// The same of commands that the target was executing when it dropped the session: left unanswered, they had to be
+    /// repeated.
+    pub repeated: u64,
     /// Executed by the target and never by the online server, or held back.
     pub alien: u64,
     /// Words of the module's own that restore a session.
@@ -108,8 +111,13 @@ impl Account {
         let sessions: Vec<Vec<&Command>> = online.sessions.iter().map(expected).collect();
         let mut ledger = Ledger::new(&sessions, online.captured_from);
         let mut pieces = Vec::new();
+        let mut surplus = Surplus::of(&sessions, target);
         for session in &target.sessions {
-            let commands: Vec<&Command> = session.commands.iter().collect();
+            let mut commands: Vec<&Command> = session.commands.iter().collect();
+            if surplus.ends_repeated(session) {
+                commands.pop();
+                ledger.account.repeated += 1;
+            }
             if !ledger.claim_whole(&commands) {
                 pieces.push(commands);
             }
@@ -130,6 +138,7 @@ impl Account {
             answered: self.wanted,
             exactly_once: self.in_order + self.out_of_order,
             missing: self.missing,
+            resent: self.repeated,
             surplus: self.twice,
             unknown: self.alien,
             out_of_order: self.out_of_order,
@@ -151,6 +160,34 @@ fn executed(online: &GeneralLog, target: &GeneralLog) -> Vec<Executed> {
         target,
     };
     kinds.into_iter().map(row).collect()
+}
+
+/// How much oftener the target executed each command than the online server did.
+struct Surplus<'s>(HashMap<Content<'s>, i64>);
+
+impl<'s> Surplus<'s> {
+    fn of(online: &[Vec<&'s Command>], target: &'s GeneralLog) -> Self {
+        let mut surplus = HashMap::new();
+        for command in online.iter().flatten() {
+            *surplus.entry(content(command)).or_default() -= 1;
+        }
+        for command in target.sessions.iter().flat_map(|session| &session.commands) {
+            *surplus.entry(content(command)).or_default() += 1;
+        }
+        Self(surplus)
+    }
+
+    /// Whether the session was dropped while it executed a command that was executed again elsewhere.
+    fn ends_repeated(&mut self, session: &'s Session) -> bool {
+        let last = session.commands.last().filter(|last| last.kind != "Quit" && !restores(last));
+        let Some(surplus) =
+            last.and_then(|last| self.0.get_mut(&content(last))).filter(|surplus| **surplus > 0)
+        else {
+            return false;
+        };
+        *surplus -= 1;
+        true
+    }
 }
 
 /// What of a session the target is to execute.
@@ -226,9 +263,10 @@ impl<'l> Ledger<'l> {
         let front = commands.iter().take_while(|command| restores(command)).count();
         let candidates = (0..=front.min(commands.len().saturating_sub(1)))
             .filter_map(|skipped| Some((skipped, self.longest(&commands[skipped..], None)?)));
-        // Not the login that online executed before the capture, where what follows the target's was captured.
+        // What restores a session looks like the beginning of others: what follows it tells whose it is. And the login
+        // that online executed before the capture is not it, where what follows was captured.
         let best = candidates.max_by_key(|&(skipped, (spot, length))| {
-            (self.wanted(spot, length), length, std::cmp::Reverse(skipped))
+            (skipped + length > front, self.wanted(spot, length), length, std::cmp::Reverse(skipped))
         });
         let mut next = best.map_or(front, |(skipped, _)| skipped);
         self.account.restoring += next as u64;
@@ -244,7 +282,7 @@ impl<'l> Ledger<'l> {
             if follows {
                 self.account.in_order += wanted;
                 reached = Some((spot.0, spot.1 + length));
-            } else {
+            } else if wanted > 0 {
                 self.account.out_of_order += wanted;
                 self.example("out of order", commands[next]);
             }
@@ -355,6 +393,20 @@ mod tests {
         let online = log("Connect set_x a b c d");
         assert_eq!(figures(&online, "Connect set_x a b; Connect set_x c d"), [6, 0, 0, 0, 0, 2]);
         assert_eq!(figures(&online, "Connect set_x a b; Connect set_x d"), [5, 0, 1, 0, 0, 2]);
+    }
+
+    #[test]
+    fn words_that_restore_a_session_are_not_taken_for_the_beginning_of_another() {
+        let online = log("Connect set_x set_y a b c; Connect set_x set_y d e f g");
+        let target = "Connect set_x set_y f g; Connect set_x set_y a b; Connect set_x set_y c; Connect set_x set_y d e";
+        assert_eq!(figures(&online, target), [13, 0, 0, 0, 0, 6]);
+    }
+
+    #[test]
+    fn what_the_target_executed_when_it_dropped_the_session_is_repeated() {
+        let online = log("Connect a b c");
+        assert_eq!(figures(&online, "Connect a b; Connect b c"), [4, 0, 0, 0, 0, 1]);
+        assert_eq!(figures(&online, "Connect a b; Connect a b c"), [4, 0, 0, 1, 0, 1]);
     }
 
     #[test]
