@@ -171,6 +171,8 @@ fn a_full_ring_is_counted() {
         veth::lay();
         let small = CaptureOptions { buffer_bytes: 1 << 20, ..options("far", "tcp dst port 80") };
         let mut capture = LiveCapture::open(&small).unwrap();
+        // What the new device says of itself can come before the ring has its filter, and counts.
+        let before = capture.statistics().unwrap().received;
         let mut sink = RawIpSink::open().unwrap();
         let sent = 3000;
         for number in 0..sent {
@@ -178,9 +180,9 @@ fn a_full_ring_is_counted() {
         }
         let captured = read(&mut capture, sent as usize).len() as u64;
         let statistics = capture.statistics().unwrap();
-        assert_eq!(statistics.received, u64::from(sent));
+        assert_eq!(statistics.received - before, u64::from(sent));
         assert!(captured > 100 && statistics.dropped > 1000, "{captured} {statistics:?}");
-        assert_eq!(captured + statistics.dropped, statistics.received);
+        assert_eq!(captured + statistics.dropped, u64::from(sent));
     });
 }
 

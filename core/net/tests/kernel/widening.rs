@@ -105,10 +105,14 @@ fn no_packet_is_lost_or_shown_twice_while_the_capture_is_widened() {
         });
         assert!(!capture.is_widening());
         let statistics = capture.statistics().unwrap();
-        assert_eq!(statistics.dropped, 0);
-        assert_eq!(breaks(&users, 0..said), [], "what users said");
+        // A machine that lets the reader starve fills any ring: whatever is missing, the kernel has counted.
+        let missing_users = missing(&users, 0..said);
         let first = answers.first().copied().expect("answers");
-        assert_eq!(breaks(&answers, first..answered), [], "what was answered");
+        let missing_answers = missing(&answers, first..answered);
+        assert!(
+            missing_users + missing_answers <= statistics.dropped,
+            "{missing_users} of users and {missing_answers} of answers are missing: {statistics:?}"
+        );
         assert!(statistics.received >= u64::from(said), "{statistics:?}");
     });
 }
@@ -135,11 +139,12 @@ fn widen(capture: &mut LiveCapture, change: impl FnOnce(&mut CaptureOptions)) {
     capture.widen(LiveCapture::open(&options).unwrap()).unwrap();
 }
 
-/// Where `numbers` is not what is expected: number and its predecessor.
-fn breaks(numbers: &[u32], expected: std::ops::Range<u32>) -> Vec<(u32, u32)> {
-    let all = [&[expected.start.wrapping_sub(1)], numbers, &[expected.end]].concat();
-    let pairs = all.windows(2).map(|pair| (pair[0], pair[1]));
-    pairs.filter(|(before, number)| before.wrapping_add(1) != *number).collect()
+/// How many of `expected` are not in `numbers`, which have to rise: none twice, none out of order.
+fn missing(numbers: &[u32], expected: std::ops::Range<u32>) -> u64 {
+    let out_of_order: Vec<_> = numbers.windows(2).filter(|pair| pair[0] >= pair[1]).collect();
+    assert!(out_of_order.is_empty(), "{out_of_order:?}");
+    assert!(numbers.iter().all(|number| expected.contains(number)), "{expected:?}");
+    expected.len() as u64 - numbers.len() as u64
 }
 
 #[test]
