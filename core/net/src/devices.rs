@@ -1,12 +1,14 @@
 //! The machine's network devices, and which of them to capture on.
 
-mod netlink;
+mod links;
 
 use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 
 use thiserror::Error;
+
+use crate::mac_address::MacAddress;
 
 /// A network device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,10 @@ pub struct Device {
     pub is_port: bool,
     /// For a VLAN device, the number of the device below: what it receives is seen there too, tagged.
     pub vlan_of: Option<u32>,
+    /// Its link-layer address, if it is an Ethernet device.
+    pub mac: Option<MacAddress>,
+    /// The longest IP packet it sends, in bytes.
+    pub mtu: u32,
 }
 
 /// Why there is no list of devices.
@@ -44,12 +50,14 @@ pub enum DeviceError {
     NoneUp,
 }
 
+pub(crate) use links::device_named;
+
 /// The devices of this network namespace, in the kernel's order.
 ///
 /// # Errors
 /// [`DeviceError::List`] when the kernel cannot be asked.
 pub fn devices() -> Result<Vec<Device>, DeviceError> {
-    Ok(netlink::devices()?)
+    Ok(links::devices()?)
 }
 
 /// The devices on which packets to the online addresses are seen, each packet once: the devices that carry the
@@ -101,8 +109,7 @@ mod tests {
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
             is_up: true,
             is_loopback: name == "lo",
-            is_port: false,
-            vlan_of: None,
+            ..Device::default()
         }
     }
 

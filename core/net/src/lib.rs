@@ -2,7 +2,7 @@
 //!
 //! Packets come in through a [`CaptureSource`] (today [`LiveCapture`]: libpcap's memory-mapped ring) or from the files of a
 //! [`Recording`], and leave
-//! through a [`Sink`] (today [`RawIpSink`]) that is always wrapped into a [`TargetGuard`]. [`devices`] and
+//! through a [`Sink`] ([`RawIpSink`], or [`EthernetSink`] past the routes) that is always wrapped into a [`TargetGuard`]. [`devices`] and
 //! [`capture_filter`] answer where to listen and for what.
 //!
 //! One of the two rooms where `unsafe` is allowed; each block says why it is sound.
@@ -10,6 +10,8 @@
 mod capture;
 mod devices;
 mod filter;
+mod mac_address;
+mod netlink;
 mod recording;
 mod sockopt;
 mod transmit;
@@ -20,5 +22,9 @@ pub use capture::{
 };
 pub use devices::{Device, DeviceError, devices, devices_for};
 pub use filter::{answer_filter, capture_filter};
+pub use mac_address::MacAddress;
 pub use recording::{FileInput, ReadingProgress, RecordedFrame, Recording, RecordingError, capture_files};
-pub use transmit::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError};
+pub use transmit::{
+    EthernetOptions, EthernetSink, EthernetTarget, RawIpSink, Sink, TargetGuard, TransmitError,
+    TransmitOpenError,
+};

@@ -2,15 +2,22 @@
 
 mod batch;
 mod destination;
+mod ethernet;
 mod guard;
+mod next_hop;
+mod open_error;
 mod raw_ip;
+mod way;
 
 use std::io;
 
+use tcpcopy_wire::Instant;
 use thiserror::Error;
 
+pub use ethernet::{EthernetOptions, EthernetSink, EthernetTarget};
 pub use guard::TargetGuard;
-pub use raw_ip::{RawIpSink, TransmitOpenError};
+pub use open_error::TransmitOpenError;
+pub use raw_ip::RawIpSink;
 
 /// Takes whole IP packets and puts them on the wire.
 ///
@@ -28,6 +35,26 @@ pub trait Sink {
     /// queue has nothing to do.
     fn flush(&mut self, on_lost: &mut dyn FnMut(&[u8], TransmitError)) {
         let _ = on_lost;
+    }
+
+    /// What is sent from now on is sent at `now`. To be called before every batch, and at least about once a second:
+    /// some sinks look then whether the way to the targets has changed.
+    fn handle_time(&mut self, now: Instant) {
+        let _ = now;
+    }
+}
+
+impl Sink for Box<dyn Sink> {
+    fn send(&mut self, packet: &[u8]) -> Result<(), TransmitError> {
+        (**self).send(packet)
+    }
+
+    fn flush(&mut self, on_lost: &mut dyn FnMut(&[u8], TransmitError)) {
+        (**self).flush(on_lost);
+    }
+
+    fn handle_time(&mut self, now: Instant) {
+        (**self).handle_time(now);
     }
 }
 

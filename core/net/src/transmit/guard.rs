@@ -1,8 +1,9 @@
 //! The last thing before the wire: nothing leaves for an address that is not a configured target.
 
-use tcpcopy_wire::Endpoint;
+use tcpcopy_wire::{Endpoint, Instant};
 
 use super::destination::tcp_destination;
+use super::ethernet::EthernetHeader;
 use super::{Sink, TransmitError};
 
 /// A sink that sends to the configured targets only, whatever the code above does.
@@ -53,6 +54,18 @@ impl<S: Sink> Sink for TargetGuard<S> {
     fn flush(&mut self, on_lost: &mut dyn FnMut(&[u8], TransmitError)) {
         self.sink.flush(on_lost);
     }
+
+    fn handle_time(&mut self, now: Instant) {
+        self.sink.handle_time(now);
+    }
+}
+
+/// Whether a frame with this header goes to one station: the same last look, at the link layer. Read from the bytes, not
+/// from the types that make them.
+pub(super) const fn is_for_one_station(header: &EthernetHeader) -> bool {
+    let [a, b, c, d, e, f, ..] = *header;
+    let is_group = a & 1 != 0;
+    !is_group && a | b | c | d | e | f != 0
 }
 
 #[cfg(test)]
@@ -251,5 +264,15 @@ mod tests {
         guard.flush(&mut |packet, error| lost.push((packet.to_vec(), error)));
         assert_eq!(lost, [(packet, TransmitError::Congested)]);
         assert_eq!(guard.sink().flushes, 1);
+    }
+
+    #[test]
+    fn no_frame_goes_to_more_than_one_station() {
+        let header = |mac: [u8; 6]| [&mac[..], &[2, 0, 0, 0, 0, 1, 8, 0]].concat().try_into().unwrap();
+        for first in 0..=255 {
+            assert_eq!(is_for_one_station(&header([first, 0, 0x5e, 0, 0, 1])), first % 2 == 0, "{first:02x}");
+        }
+        assert!(!is_for_one_station(&header([0xff; 6])) && !is_for_one_station(&header([0; 6])));
+        assert!(is_for_one_station(&header([0, 0, 0, 0, 0, 1])));
     }
 }

@@ -5,44 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
-use thiserror::Error;
 
 use super::batch::Batch;
 use super::destination::destination_address;
-use super::{Sink, TransmitError};
+use super::{Sink, TransmitError, TransmitOpenError};
 use crate::sockopt;
-
-/// Room for packets on their way to the device, in bytes; the system may grant less (`net.core.wmem_max`).
-const SEND_BUFFER_BYTES: i32 = 8 << 20;
-
-/// Packets up to this length are queued: the least MTU of IPv6.
-const QUEUED_LEN: usize = 1280;
-
-/// Losses remembered between two flushes.
-const MAX_LOST: usize = 1024;
-
-/// Why there is no sink.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum TransmitOpenError {
-    /// The process may not open raw sockets.
-    #[error(
-        "cannot open a raw socket: no permission; run as root or give CAP_NET_RAW (setcap cap_net_raw+ep)"
-    )]
-    NoPermission,
-    /// Another reason.
-    #[error("cannot open a raw socket: {0}")]
-    System(io::Error),
-}
-
-impl From<io::Error> for TransmitOpenError {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => Self::NoPermission,
-            _ => Self::System(error),
-        }
-    }
-}
 
 /// Socket options as level, name and value.
 ///
@@ -62,10 +29,8 @@ const IPV6_OPTIONS: [(i32, i32, i32); 3] = [
 
 /// Sends IP packets, with any source address, the way the machine's routing table says.
 ///
-/// Packets up to 1280 bytes are queued and sent many at a time, which saves a fifth of the CPU
-/// (`docs/decisions/0002-transmit-batching.md`); longer ones go out at once, behind what is queued. So an error that
-/// the sender must act upon, [`TransmitError::MessageTooLong`], is the answer of `send` itself: no path that carries
-/// IPv6 takes less than 1280 bytes (RFC 8200 §5), nor any usual one that carries IPv4.
+/// Short packets are queued and sent many at a time, which saves a fifth of the CPU
+/// (`docs/decisions/0002-transmit-batching.md`).
 ///
 /// Non-blocking. The kernel fills in the IPv4 header checksum and total length; a packet above the MTU of its route
 /// is refused, never fragmented, provided don't-fragment is set.
@@ -74,8 +39,6 @@ pub struct RawIpSink {
     v4: Batch,
     /// `None` on machines without IPv6.
     v6: Option<Batch>,
-    /// Packets lost from the queue since the last flush.
-    lost: Vec<(Box<[u8]>, TransmitError)>,
 }
 
 impl RawIpSink {
@@ -87,47 +50,32 @@ impl RawIpSink {
     pub fn open() -> Result<Self, TransmitOpenError> {
         let v4 = raw_socket(Domain::IPV4, &IPV4_OPTIONS)?;
         let v6 = match raw_socket(Domain::IPV6, &IPV6_OPTIONS) {
-            Ok(socket) => Some(Batch::new(socket, QUEUED_LEN)),
+            Ok(socket) => Some(Batch::new(socket)?),
             Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
                 log::info!("this machine has no IPv6; IPv6 targets are unreachable");
                 None
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { v4: Batch::new(v4, QUEUED_LEN), v6, lost: Vec::new() })
+        Ok(Self { v4: Batch::new(v4)?, v6 })
     }
 }
 
 impl Sink for RawIpSink {
     fn send(&mut self, packet: &[u8]) -> Result<(), TransmitError> {
-        let Self { v4, v6, lost } = self;
         let address = destination_address(packet).ok_or(TransmitError::Malformed)?;
         let batch = match address {
-            IpAddr::V4(_) => v4,
-            IpAddr::V6(_) => v6.as_mut().ok_or(TransmitError::Unreachable)?,
+            IpAddr::V4(_) => &mut self.v4,
+            IpAddr::V6(_) => self.v6.as_mut().ok_or(TransmitError::Unreachable)?,
         };
-        // With too many losses to remember the sink stops to queue, and answers for each packet at once.
-        let queue = packet.len() <= QUEUED_LEN && lost.len() < MAX_LOST;
-        if !queue || batch.is_full() {
-            batch.send_queued(&mut |packet, error| lost.push((packet.into(), error)));
-        }
         // The kernel routes by this address, not by the header's; the port must be zero or the protocol.
-        let address = SockAddr::from(SocketAddr::new(address, 0));
-        if queue {
-            batch.push(packet, address);
-            Ok(())
-        } else {
-            batch.send_now(packet, &address)
-        }
+        batch.send(&[], packet, &SockAddr::from(SocketAddr::new(address, 0)))
     }
 
     fn flush(&mut self, on_lost: &mut dyn FnMut(&[u8], TransmitError)) {
-        for (packet, error) in self.lost.drain(..) {
-            on_lost(&packet, error);
-        }
-        self.v4.send_queued(on_lost);
+        self.v4.flush(on_lost);
         if let Some(v6) = &mut self.v6 {
-            v6.send_queued(on_lost);
+            v6.flush(on_lost);
         }
     }
 }
@@ -138,11 +86,6 @@ fn raw_socket(domain: Domain, options: &[(i32, i32, i32)]) -> io::Result<Socket>
     socket.set_nonblocking(true)?;
     for (level, name, value) in options {
         sockopt::set_int(socket.as_fd(), *level, *name, *value)?;
-    }
-    // Past the system's limit where we may, up to it elsewhere.
-    let forced = sockopt::set_int(socket.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, SEND_BUFFER_BYTES);
-    if forced.is_err() {
-        sockopt::set_int(socket.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, SEND_BUFFER_BYTES)?;
     }
     // Packets of protocol 255 would be delivered to it: keep none.
     socket.attach_filter(&[SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0)])?;

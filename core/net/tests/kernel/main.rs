@@ -6,6 +6,7 @@
 
 mod capture;
 mod devices;
+mod ethernet;
 mod namespace;
 mod packet;
 mod stop;

@@ -18,7 +18,8 @@ pub(crate) fn run_powerless(test: &str, body: fn()) {
     run_with(test, &["setpriv", "--bounding-set=-all", "--inh-caps=-all"], body);
 }
 
-fn run_with(test: &str, wrapper: &[&str], body: fn()) {
+/// Like [`run`], through the command `wrapper`.
+pub(crate) fn run_with(test: &str, wrapper: &[&str], body: fn()) {
     if is_inside() {
         return body();
     }
