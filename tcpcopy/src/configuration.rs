@@ -8,7 +8,9 @@ use tcpcopy_cli::Failure;
 use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, SourcePool};
 use tcpcopy_core::host::HostOptions;
 use tcpcopy_core::net::devices;
-use tcpcopy_core::runtime::{AdminPlace, IntakeChoice, ModuleOptions, ReplayOptions};
+use tcpcopy_core::runtime::{
+    AdminPlace, IntakeChoice, InterceptChoice, ModuleOptions, ReplayOptions, SightingChoice, WayBackChoice,
+};
 
 use crate::agreement::Agreement;
 use crate::flags::Flags;
@@ -26,15 +28,21 @@ const IDLE_MARGIN: Duration = Duration::from_secs(120);
 /// # Errors
 /// [`Failure::WrongValue`] for what cannot go together, [`Failure::Start`] for a name that cannot be looked up.
 pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
-    let mappings = without_repetitions(&flags.mapping);
+    let linked = without_repetitions(&flags.mapping);
+    let mappings: Vec<Mapping> = linked.iter().map(|linked| linked.mapping).collect();
+    let mappings = without_repetitions(&mappings);
     let sources = sources(flags, &mappings)?;
-    let intercepts = intercepts(flags)?;
+    let way_back = way_back(flags)?;
+    let intercepts = match &way_back {
+        WayBackChoice::Intercepts(choice) => choice.addresses.as_slice(),
+        WayBackChoice::Devices(_) | WayBackChoice::Nobody => &[],
+    };
     // Without the list the check cannot be made; the runtime will say what is wrong with it.
     let known = devices().unwrap_or_default();
     let local: Vec<IpAddr> = known.into_iter().flat_map(|device| device.addresses).collect();
     Agreement {
         mappings: &mappings,
-        intercepts: &intercepts,
+        intercepts,
         sources: sources.as_ref(),
         loopback_source: flags.loopback_source,
         local: &local,
@@ -51,13 +59,10 @@ pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
         engine: EngineOptions { acceleration, ..engine_options(flags, sources) },
         modules: modules(flags, &mappings)?,
         admin: admin(flags)?,
+        transmit: flags.transmit.choice(&linked, &intake)?,
         mappings,
         intake,
-        intercepts,
-        connections: flags.connections,
-        lonely: flags.lonely,
-        single: flags.single,
-        dnat: flags.dnat,
+        way_back,
         snapshot_interval: Duration::from_secs(flags.run.interval.max(1)),
     })
 }
@@ -68,7 +73,8 @@ fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
         mtu: flags.mtu,
         joined_mss: flags.mss,
         pace: flags.rtt.map_or(Pace::Measured, |millis| Pace::Fixed(Duration::from_millis(millis))),
-        overlap_turns: flags.overlap_turns,
+        // Nobody answers in a dry run: users say what they said when they said it.
+        overlap_turns: flags.overlap_turns || flags.transmit.dry_run.is_some(),
         only_whole_sessions: flags.only_whole,
         sampling: match (flags.gradual, flags.percent) {
             (true, _) => Sampling::Ramp(RAMP),
@@ -115,6 +121,33 @@ fn sources(flags: &Flags, mappings: &[Mapping]) -> Result<Option<SourcePool>, Fa
     })
 }
 
+fn way_back(flags: &Flags) -> Result<WayBackChoice, Failure> {
+    if flags.transmit.dry_run.is_some() {
+        return Ok(WayBackChoice::Nobody);
+    }
+    if !flags.transmit.intercept_on.is_empty() {
+        return Ok(WayBackChoice::Devices(SightingChoice {
+            devices: without_repetitions(&flags.transmit.intercept_on),
+            buffer_bytes: flags.buffer << 20,
+            dnat: flags.dnat,
+        }));
+    }
+    if flags.intercept.is_empty() {
+        return Err(Failure::WrongValue(
+            "nobody would see what the targets answer: give -s with the host where intercept runs, or --intercept-on \
+             with a device of this host on which the answers are seen; or --dry-run FILE, to send nothing"
+                .to_owned(),
+        ));
+    }
+    Ok(WayBackChoice::Intercepts(InterceptChoice {
+        addresses: intercepts(flags)?,
+        connections: flags.connections,
+        lonely: flags.lonely,
+        single: flags.single,
+        dnat: flags.dnat,
+    }))
+}
+
 fn intercepts(flags: &Flags) -> Result<Vec<SocketAddr>, Failure> {
     let resolved: Result<Vec<_>, String> =
         flags.intercept.iter().map(|intercept| intercept.resolve(flags.port)).collect();
@@ -136,7 +169,7 @@ pub(crate) fn without_repetitions<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
 mod tests {
     use clap::Parser;
     use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, FileInput};
-    use tcpcopy_core::runtime::{CaptureChoice, Tempo};
+    use tcpcopy_core::runtime::{CaptureChoice, Tempo, TransmitChoice};
 
     use super::*;
 
@@ -157,8 +190,12 @@ mod tests {
         let options = configured(&[]).unwrap();
         let defaults = EngineOptions::default();
         assert_eq!(format!("{:?}", options.engine), format!("{defaults:?}"));
-        assert_eq!(options.connections, 2);
-        assert_eq!(options.intercepts, ["10.10.3.3:36524".parse().unwrap()]);
+        let WayBackChoice::Intercepts(intercepts) = &options.way_back else {
+            panic!("intercepts are wanted")
+        };
+        assert_eq!(intercepts.connections, 2);
+        assert_eq!(intercepts.addresses, ["10.10.3.3:36524".parse().unwrap()]);
+        assert_eq!(options.transmit, TransmitChoice::RawIp);
         assert_eq!(captured(options).buffer_bytes, DEFAULT_BUFFER_BYTES);
     }
 
@@ -226,14 +263,75 @@ mod tests {
             "--dnat",
         ])
         .unwrap();
-        assert_eq!(options.intercepts, ["10.10.3.3:7000".parse().unwrap()]);
-        assert_eq!((options.connections, options.lonely), (3, true));
-        assert!(options.single && options.dnat);
+        let addresses = vec!["10.10.3.3:7000".parse().unwrap()];
+        let expected = InterceptChoice { addresses, connections: 3, lonely: true, single: true, dnat: true };
+        assert_eq!(options.way_back, WayBackChoice::Intercepts(expected));
         assert_eq!(options.engine.idle_timeout, Duration::from_secs(9));
         let capture = captured(options);
         assert_eq!(capture.devices, ["eth0", "eth1"]);
         assert_eq!(capture.filter.as_deref(), Some("tcp"));
         assert_eq!((capture.buffer_bytes, capture.snaplen), (16 << 20, 2000));
+    }
+
+    /// The options for a command line that has nothing but these arguments.
+    fn bare(arguments: &[&str]) -> Result<ReplayOptions, Failure> {
+        of(&Flags::try_parse_from([&["tcpcopy"], arguments].concat()).unwrap())
+    }
+
+    #[test]
+    fn frames_go_to_each_target_one_way() {
+        let x = "80@02:00:00:00:00:01-10.10.3.2:8080@02:00:00:00:00:02,81-[fd00::2]:80,82-[fd00::2]:81";
+        let given = |x: &str, rest: &[&str]| bare(&[&["-x", x, "-s", "10.10.3.3"], rest].concat());
+        for extra in [&["-o", "eth1"][..], &["--pcap-send", "-o", "eth1"]] {
+            let TransmitChoice::Ethernet(options) = given(x, extra).unwrap().transmit else {
+                panic!("{extra:?}")
+            };
+            assert_eq!((options.device.as_str(), options.targets.len()), ("eth1", 2));
+            let macs = options.targets[0];
+            assert_eq!(macs.source.unwrap().to_string(), "02:00:00:00:00:01");
+            assert_eq!(macs.next_hop.unwrap().to_string(), "02:00:00:00:00:02");
+            assert_eq!((options.targets[1].source, options.targets[1].next_hop), (None, None));
+        }
+        let without = given(x, &[]).unwrap_err();
+        assert_eq!(
+            without.to_string(),
+            "-x/--mapping 80@02:00:00:00:00:01-10.10.3.2:8080@02:00:00:00:00:02: link-layer addresses are for frames; \
+             give the device to send those on with -o, or leave the addresses out"
+        );
+        let two = given("80-10.10.3.2:80@02:00:00:00:00:02,81-10.10.3.2:81", &["-o", "eth1"]).unwrap_err();
+        assert!(two.to_string().contains("two ways to the target 10.10.3.2"), "{two}");
+    }
+
+    #[test]
+    fn a_dry_run_needs_nobody_and_waits_for_nobody() {
+        let options = bare(&["-x", "80-10.10.3.2:80", "--dry-run", "/tmp/x.pcapng"]).unwrap();
+        assert_eq!(options.transmit, TransmitChoice::File("/tmp/x.pcapng".into()));
+        assert_eq!(options.way_back, WayBackChoice::Nobody);
+        assert!(options.engine.overlap_turns);
+        let itself =
+            ["-x", "80-10.10.3.2:80", "--offline", "-i", "/proc/self/exe", "--dry-run", "/proc/self/exe"];
+        let failure = bare(&itself).unwrap_err();
+        assert!(
+            failure.to_string().contains("would write over /proc/self/exe, which is replayed"),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn answers_may_be_seen_here() {
+        let options =
+            bare(&["-x", "80-10.10.3.2:80", "--intercept-on", "eth1,eth2,eth1", "--dnat", "-B", "16"]);
+        let devices = vec!["eth1".to_owned(), "eth2".to_owned()];
+        let expected = SightingChoice { devices, buffer_bytes: 16 << 20, dnat: true };
+        assert_eq!(options.unwrap().way_back, WayBackChoice::Devices(expected));
+    }
+
+    #[test]
+    fn somebody_has_to_see_what_targets_answer() {
+        let failure = bare(&["-x", "80-10.10.3.2:80"]).unwrap_err();
+        assert_eq!(failure.exit_status(), 2);
+        let sentence = failure.to_string();
+        assert!(["-s", "--intercept-on", "--dry-run"].iter().all(|way| sentence.contains(way)), "{sentence}");
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::Parser;
 use tcpcopy_cli::{RunFlags, device_or_file, expression, number};
-use tcpcopy_core::engine::Mapping;
 use tcpcopy_core::feed::DEFAULT_PORT;
 use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
 
@@ -15,11 +14,12 @@ use crate::commands::Command;
 use crate::endpoint_flag::host_address;
 use crate::idle_flags::IdleFlags;
 use crate::intercept_flag::{InterceptName, intercept};
-use crate::mapping_flag::mapping;
+use crate::mapping_flag::{LinkedMapping, linked_mapping};
 use crate::mirror_flag::{Mirror, mirror};
 use crate::module_flag::{ModuleFlag, module};
 use crate::sources_flag::{SourceRange, source_range};
 use crate::tempo_flag::{Rate, rate, span, times};
+use crate::transmit_flags::TransmitFlags;
 
 /// The longest time a time-out may be: a week.
 const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
@@ -54,11 +54,11 @@ pub(crate) struct Flags {
         value_name = "[ADDRESS:]PORT-TARGET:PORT,...",
         value_delimiter = ','
     )]
-    #[arg(value_parser = mapping, allow_hyphen_values = true, help_heading = "What is replayed, and to whom")]
-    pub(crate) mapping: Vec<Mapping>,
+    #[arg(value_parser = linked_mapping, allow_hyphen_values = true, help_heading = "What is replayed, and to whom")]
+    pub(crate) mapping: Vec<LinkedMapping>,
 
     /// Where intercept runs, by address or name; all of them are told of every connection
-    #[arg(short = 's', long, required = true, value_name = "HOST[:PORT],...", value_delimiter = ',')]
+    #[arg(short = 's', long, value_name = "HOST[:PORT],...", value_delimiter = ',')]
     #[arg(value_parser = intercept, help_heading = "What is replayed, and to whom")]
     pub(crate) intercept: Vec<InterceptName>,
 
@@ -222,6 +222,9 @@ pub(crate) struct Flags {
     /// /run/tcpcopy, else in $XDG_RUNTIME_DIR/tcpcopy or /tmp/tcpcopy-UID]
     #[arg(long, value_name = "PATH", help_heading = "Modules")]
     pub(crate) admin: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) transmit: TransmitFlags,
 
     #[command(flatten)]
     pub(crate) idle: IdleFlags,

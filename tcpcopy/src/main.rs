@@ -23,6 +23,7 @@ mod sources_flag;
 mod status_line;
 mod summary;
 mod tempo_flag;
+mod transmit_flags;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -87,8 +88,9 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
         || running.hang_up(),
     );
     running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
-    match &end.snapshot.recording {
-        Some(_) => Ok(()),
-        None => Failure::unless_captured_to_the_end(&end.snapshot.capture),
+    match (end.broken, &end.snapshot.recording) {
+        (Some(sentence), _) => Err(Failure::Start(sentence)),
+        (None, Some(_)) => Ok(()),
+        (None, None) => Failure::unless_captured_to_the_end(&end.snapshot.capture),
     }
 }

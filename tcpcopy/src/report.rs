@@ -9,12 +9,14 @@ use std::fmt;
 use tcpcopy_cli::{Program, Table, add_capture, bytes, count, duration};
 use tcpcopy_core::engine::{Ignored, Pending, Statistics, Verdict};
 use tcpcopy_core::runtime::{
-    Account, Accounts, FeedTotals, IntakeChoice, ReplayEnd, ReplayOptions, TransmitTotals,
+    Account, Accounts, FeedTotals, IntakeChoice, ReplayEnd, ReplayOptions, TransmitChoice, TransmitTotals,
+    WayBackChoice,
 };
 
 use crate::mapping_flag::argument;
 
 /// What a run is about.
+#[derive(Clone)]
 pub(crate) struct Subject {
     /// The devices captured on, or the files replayed; none before they are open.
     pub(crate) devices: Vec<String>,
@@ -24,6 +26,12 @@ pub(crate) struct Subject {
     pub(crate) mappings: Vec<String>,
     /// Where intercepts listen.
     pub(crate) intercepts: Vec<String>,
+    /// The devices on which this host sees what the targets answer.
+    pub(crate) intercept_on: Vec<String>,
+    /// The device that frames are sent on.
+    pub(crate) output: Option<String>,
+    /// The file that is written instead of sending.
+    pub(crate) dry_run: Option<String>,
     /// The modules to begin with; none before they are loaded.
     pub(crate) modules: Vec<String>,
 }
@@ -31,11 +39,27 @@ pub(crate) struct Subject {
 impl Subject {
     /// What `options` say of it.
     pub(crate) fn of(options: &ReplayOptions) -> Self {
+        let (mut intercepts, mut intercept_on) = (Vec::new(), Vec::new());
+        match &options.way_back {
+            WayBackChoice::Intercepts(choice) => {
+                intercepts = choice.addresses.iter().map(ToString::to_string).collect();
+            }
+            WayBackChoice::Devices(choice) => intercept_on.clone_from(&choice.devices),
+            WayBackChoice::Nobody => {}
+        }
+        let (output, dry_run) = match &options.transmit {
+            TransmitChoice::RawIp => (None, None),
+            TransmitChoice::Ethernet(ethernet) => (Some(ethernet.device.clone()), None),
+            TransmitChoice::File(path) => (None, Some(path.display().to_string())),
+        };
         Self {
             devices: Vec::new(),
             is_recorded: matches!(options.intake, IntakeChoice::Files(_)),
             mappings: options.mappings.as_slice().iter().map(argument).collect(),
-            intercepts: options.intercepts.iter().map(ToString::to_string).collect(),
+            intercepts,
+            intercept_on,
+            output,
+            dry_run,
             modules: Vec::new(),
         }
     }
@@ -45,15 +69,22 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mappings =
             self.mappings.iter().map(|mapping| mapping.replacen('-', " to ", 1)).collect::<Vec<_>>();
-        let plural = if self.intercepts.len() == 1 { "intercept" } else { "intercepts" };
-        write!(
-            f,
-            "{} {}; replaying {}; {plural} {}",
-            if self.is_recorded { "reading" } else { "capturing on" },
-            self.devices.join(", "),
-            mappings.join(", "),
-            self.intercepts.join(", ")
-        )?;
+        let verb = if self.is_recorded { "reading" } else { "capturing on" };
+        write!(f, "{verb} {}; replaying {}", self.devices.join(", "), mappings.join(", "))?;
+        if let Some(device) = &self.output {
+            write!(f, " in frames on {device}")?;
+        }
+        if let Some(file) = &self.dry_run {
+            write!(f, "; dry run: nothing is sent, {file} is written")?;
+        }
+        match self.intercepts.as_slice() {
+            [] => {}
+            [intercept] => write!(f, "; intercept {intercept}")?,
+            intercepts => write!(f, "; intercepts {}", intercepts.join(", "))?,
+        }
+        if !self.intercept_on.is_empty() {
+            write!(f, "; answers are seen on {}", self.intercept_on.join(", "))?;
+        }
         match self.modules.as_slice() {
             [] => Ok(()),
             [module] => write!(f, "; module {module}"),
@@ -64,7 +95,8 @@ impl fmt::Display for Subject {
 
 /// The report about a run.
 pub(crate) fn text(program: Program, end: &ReplayEnd) -> String {
-    let ReplayEnd { snapshot: last, comparisons } = end;
+    // Why it broke off is told where the program ends.
+    let ReplayEnd { snapshot: last, comparisons, broken: _ } = end;
     let accounts = Accounts::of(&last.engine, &last.pending);
     let mut table = Table::new();
     add_capture(&mut table, &last.capture);
@@ -183,7 +215,7 @@ fn add_byte_remarks(table: &mut Table, engine: &Statistics) {
 }
 
 fn add_transmit(table: &mut Table, engine: &Statistics, transmit: &TransmitTotals) {
-    table.section("Sent to the targets");
+    table.section(if transmit.is_dry { "Written to the file, and not sent" } else { "Sent to the targets" });
     table.line("packets", count(transmit.packets), bytes(transmit.bytes));
     table.line("retransmissions", count(engine.retransmissions), "");
     table.line_if_any("time-outs", engine.timeouts, "retransmission time-outs that expired");
@@ -265,7 +297,12 @@ pub(crate) fn example() -> ReplayEnd {
             discards: vec![DiscardTotals { reason: "read only".to_owned(), times: 30, bytes: 3_000 }],
             exchanges_dropped: 0,
         },
-        transmit: TransmitTotals { packets: 129_998, bytes: 16_000_000, failed: vec![("congested", 2)] },
+        transmit: TransmitTotals {
+            is_dry: false,
+            packets: 129_998,
+            bytes: 16_000_000,
+            failed: vec![("congested", 2)],
+        },
         feed: FeedTotals {
             wanted: 2,
             connected: 2,
@@ -277,7 +314,7 @@ pub(crate) fn example() -> ReplayEnd {
             intercept_kernel_dropped: 3,
         },
     };
-    ReplayEnd { snapshot, comparisons: vec![comparison::example()] }
+    ReplayEnd { snapshot, comparisons: vec![comparison::example()], broken: None }
 }
 
 #[cfg(test)]
@@ -384,10 +421,22 @@ Responses of the targets
             is_recorded: false,
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
+            intercept_on: Vec::new(),
+            output: None,
+            dry_run: None,
             modules: Vec::new(),
         };
         let line = "capturing on eth0, lo; replaying 80 to 10.10.3.2:8080; intercept 10.10.3.3:36524";
         assert_eq!(subject.to_string(), line);
+        let frames = Subject { output: Some("eth1".to_owned()), ..subject.clone() };
+        assert!(
+            frames.to_string().contains("to 10.10.3.2:8080 in frames on eth1; intercept 10.10.3.3:36524")
+        );
+        let seen_here = vec!["eth2".to_owned()];
+        let seen_here = Subject { intercepts: Vec::new(), intercept_on: seen_here, ..subject.clone() };
+        assert!(seen_here.to_string().ends_with("10.10.3.2:8080; answers are seen on eth2"));
+        let dry = Subject { intercepts: Vec::new(), dry_run: Some("a.pcapng".to_owned()), ..subject.clone() };
+        assert!(dry.to_string().ends_with("10.10.3.2:8080; dry run: nothing is sent, a.pcapng is written"));
         let module = "http 1.0.0 (generation 1, for 80)";
         let with_module = Subject { modules: vec![module.to_owned()], ..subject };
         assert_eq!(with_module.to_string(), format!("{line}; module {module}"));

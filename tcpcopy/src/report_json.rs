@@ -19,6 +19,10 @@ pub(crate) struct Report<'a> {
     devices: &'a [String],
     mappings: &'a [String],
     intercepts: &'a [String],
+    intercept_on: &'a [String],
+    output: Option<&'a str>,
+    dry_run: Option<&'a str>,
+    broken: Option<&'a str>,
     capture: CaptureReport,
     recording: Option<RecordingReport<'a>>,
     sessions: Sessions,
@@ -118,7 +122,7 @@ impl<'a> Report<'a> {
     /// The report about a run.
     pub(crate) fn new(program: Program, subject: &'a Subject, end: &'a ReplayEnd) -> Self {
         // Taken apart, so that a new part of a snapshot cannot be forgotten here.
-        let ReplayEnd { snapshot, comparisons } = end;
+        let ReplayEnd { snapshot, comparisons, broken } = end;
         let ReplaySnapshot { at, running_for, capture, recording, engine, pending, modules, transmit, feed } =
             snapshot;
         Self {
@@ -126,6 +130,10 @@ impl<'a> Report<'a> {
             devices: &subject.devices,
             mappings: &subject.mappings,
             intercepts: &subject.intercepts,
+            intercept_on: &subject.intercept_on,
+            output: subject.output.as_deref(),
+            dry_run: subject.dry_run.as_deref(),
+            broken: broken.as_deref(),
             capture: capture.into(),
             recording: recording.as_ref().map(RecordingReport::new),
             sessions: Sessions::new(engine, pending),
@@ -206,7 +214,8 @@ impl<'a> Modules<'a> {
 
 impl<'a> Transmit<'a> {
     fn new(engine: &Statistics, totals: &'a TransmitTotals) -> Self {
-        let TransmitTotals { packets, bytes, failed } = totals;
+        // Whether it is a dry run stands at the top.
+        let TransmitTotals { is_dry: _, packets, bytes, failed } = totals;
         Self {
             packets: *packets,
             packet_bytes: *bytes,
@@ -262,6 +271,9 @@ mod tests {
             is_recorded: false,
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
+            intercept_on: Vec::new(),
+            output: None,
+            dry_run: None,
             modules: Vec::new(),
         };
         let end = example();
@@ -275,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_report_is_as_documented() {
-        let expected = serde_json::json!({
+        let mut expected = serde_json::json!({
             "report_version": 1,
             "program": "tcpcopy",
             "version": "0.1.0",
@@ -373,6 +385,11 @@ mod tests {
                 "response_bytes": 50_000_000,
             },
         });
+        // Here, because one json! takes no more.
+        expected["intercept_on"] = serde_json::json!([]);
+        for absent in ["output", "dry_run", "broken"] {
+            expected[absent] = Value::Null;
+        }
         assert_eq!(report(), expected);
     }
 

@@ -83,6 +83,7 @@ fn progress(recording: &RecordingTotals, running_for: Duration) -> String {
 
 fn feed(feed: &FeedTotals) -> String {
     match feed.connected {
+        0 if feed.wanted == 0 => "dry run".to_owned(),
         0 => "no intercept".to_owned(),
         connected if connected == feed.wanted => "intercept ok".to_owned(),
         connected => format!("intercept {connected} of {} connections", feed.wanted),
@@ -134,6 +135,7 @@ mod tests {
     fn the_feed_is_told_as_it_is() {
         let totals = |connected| FeedTotals { wanted: 2, connected, ..FeedTotals::default() };
         assert_eq!(feed(&totals(0)), "no intercept");
+        assert_eq!(feed(&FeedTotals::default()), "dry run");
         assert_eq!(feed(&totals(1)), "intercept 1 of 2 connections");
         assert_eq!(feed(&totals(2)), "intercept ok");
     }

@@ -45,6 +45,10 @@ fn help_names_every_option() {
         "-T, --laps",
         "--start",
         "--stop",
+        "-o, --output",
+        "--pcap-send",
+        "--dry-run",
+        "--intercept-on",
         "-p, --port",
         "-C, --connections",
         "-L, --lonely",
@@ -88,13 +92,20 @@ fn the_version_is_that_of_the_package() {
 fn what_is_missing_is_told_in_one_sentence() {
     assert_eq!(
         refused(&[]),
-        "tcpcopy: -x/--mapping [ADDRESS:]PORT-TARGET:PORT,... and -s/--intercept HOST[:PORT],... are missing; \
-         --help explains every option"
+        "tcpcopy: -x/--mapping [ADDRESS:]PORT-TARGET:PORT,... is missing; --help explains every option"
     );
     assert_eq!(
         refused(&["-x", "80-10.10.3.2:8080"]),
-        "tcpcopy: -s/--intercept HOST[:PORT],... is missing; --help explains every option"
+        "tcpcopy: nobody would see what the targets answer: give -s with the host where intercept runs, or \
+         --intercept-on with a device of this host on which the answers are seen; or --dry-run FILE, to send nothing"
     );
+    let usual = ["-x", "80-10.10.3.2:8080", "-s", "10.10.3.3"];
+    assert_eq!(
+        refused(&[&usual[..], &["--pcap-send"]].concat()),
+        "tcpcopy: -o/--output DEVICE is missing; --help explains every option"
+    );
+    let both = refused(&[&usual[..], &["--intercept-on", "eth1"]].concat());
+    assert!(both.contains("--intercept-on") && both.contains("-s/--intercept"), "{both}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Packets come in through a [`CaptureSource`] (today [`LiveCapture`]: libpcap's memory-mapped ring) or from the files of a
 //! [`Recording`], and leave
-//! through a [`Sink`] ([`RawIpSink`], or [`EthernetSink`] past the routes) that is always wrapped into a [`TargetGuard`]. [`devices`] and
+//! through a [`Sink`] ([`RawIpSink`], [`EthernetSink`] past the routes, or [`CaptureFileSink`] into a file) that is always wrapped into a [`TargetGuard`]. [`devices`] and
 //! [`capture_filter`] answer where to listen and for what.
 //!
 //! One of the two rooms where `unsafe` is allowed; each block says why it is sound.
@@ -25,6 +25,6 @@ pub use filter::{answer_filter, capture_filter};
 pub use mac_address::MacAddress;
 pub use recording::{FileInput, ReadingProgress, RecordedFrame, Recording, RecordingError, capture_files};
 pub use transmit::{
-    EthernetOptions, EthernetSink, EthernetTarget, RawIpSink, Sink, TargetGuard, TransmitError,
-    TransmitOpenError,
+    CaptureFileSink, EthernetOptions, EthernetSink, EthernetTarget, RawIpSink, Sink, TargetGuard,
+    TransmitError, TransmitOpenError,
 };

@@ -1,6 +1,7 @@
 //! Where packets to the targets leave the program.
 
 mod batch;
+mod capture_file;
 mod destination;
 mod ethernet;
 mod guard;
@@ -14,6 +15,7 @@ use std::io;
 use tcpcopy_wire::Instant;
 use thiserror::Error;
 
+pub use capture_file::CaptureFileSink;
 pub use ethernet::{EthernetOptions, EthernetSink, EthernetTarget};
 pub use guard::TargetGuard;
 pub use open_error::TransmitOpenError;
@@ -42,6 +44,11 @@ pub trait Sink {
     fn handle_time(&mut self, now: Instant) {
         let _ = now;
     }
+
+    /// Why no packet will ever be sent again; `None` as long as some may.
+    fn failure(&self) -> Option<TransmitError> {
+        None
+    }
 }
 
 impl Sink for Box<dyn Sink> {
@@ -55,6 +62,10 @@ impl Sink for Box<dyn Sink> {
 
     fn handle_time(&mut self, now: Instant) {
         (**self).handle_time(now);
+    }
+
+    fn failure(&self) -> Option<TransmitError> {
+        (**self).failure()
     }
 }
 
@@ -80,6 +91,9 @@ pub enum TransmitError {
     /// The bytes are not an IP packet that can be sent.
     #[error("it is not a sendable IP packet")]
     Malformed,
+    /// The capture file that takes it cannot be written on, by the system's error number.
+    #[error("the file cannot be written: {}", io::Error::from_raw_os_error(*.0))]
+    NotWritten(i32),
     /// Anything else, by its error number.
     #[error("{}", io::Error::from_raw_os_error(*.0))]
     Other(i32),
@@ -96,6 +110,7 @@ impl TransmitError {
             Self::Unreachable => "unreachable",
             Self::NotATarget => "not_a_target",
             Self::Malformed => "malformed",
+            Self::NotWritten(_) => "not_written",
             Self::Other(_) => "other",
         }
     }

@@ -75,11 +75,11 @@ impl Captures {
         self.sources.len()
     }
 
-    /// Wakes `registry`'s poll with the tokens `0..len` when frames are ready.
-    pub(crate) fn register(&self, registry: &Registry) -> std::io::Result<()> {
+    /// Wakes `registry`'s poll with [`len`](Self::len) tokens from `first_token` on when frames are ready.
+    pub(crate) fn register(&self, registry: &Registry, first_token: usize) -> std::io::Result<()> {
         for (index, source) in self.sources.iter().enumerate() {
             let fd = source.capture.as_raw_fd();
-            registry.register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
+            registry.register(&mut SourceFd(&fd), Token(first_token + index), Interest::READABLE)?;
         }
         Ok(())
     }

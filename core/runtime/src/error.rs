@@ -25,6 +25,14 @@ pub enum StartError {
     /// The transmit socket could not be opened.
     #[error(transparent)]
     Transmit(#[from] TransmitOpenError),
+    /// The file of a dry run cannot be written.
+    #[error("cannot write {}: {source}; name another place with --dry-run", path.display())]
+    DryRun {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// No intercept answered, and waiting for one was not asked for.
     #[error(
         "no intercept is reachable at {}: {reason}; start intercept there first, or give -L to wait for it",

@@ -65,7 +65,7 @@ impl Intake {
 
     pub(crate) fn register(&mut self, registry: &Registry) -> std::io::Result<()> {
         match self {
-            Self::Devices { captures, .. } => captures.register(registry),
+            Self::Devices { captures, .. } => captures.register(registry, 0),
             Self::Files(recorded) => recorded.register(registry, Token(0)),
         }
     }

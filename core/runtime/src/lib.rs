@@ -22,10 +22,12 @@ mod outlet;
 mod recorded;
 mod relaying;
 mod replay;
+mod response_capture;
 mod rounds;
 mod signals;
 mod snapshot;
 mod socket;
+mod way_back;
 
 pub use accounts::{Account, Accounts};
 pub use admin::{
@@ -42,6 +44,7 @@ pub use modules::{
     ConfigurationSource, DiscardTotals, GenerationTotals, ModuleChoice, ModuleName, ModuleOptions,
     ModulesTotals, ReasonTotals, ShelfError,
 };
+pub use outlet::TransmitChoice;
 pub use recorded::{FileTotals, RecordingChoice, RecordingTotals, Tempo};
 pub use relaying::{Relaying, RelayingOptions};
 pub use replay::{Replay, ReplayOptions};
@@ -49,3 +52,4 @@ pub use snapshot::{
     CaptureTotals, FeedTotals, PeerTotals, RelaySnapshot, ReplayEnd, ReplaySnapshot, TransmitTotals,
     UnusableFrames,
 };
+pub use way_back::{InterceptChoice, SightingChoice, WayBackChoice};

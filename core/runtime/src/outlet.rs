@@ -1,20 +1,58 @@
 //! The way out: guarded, counted, never fatal.
 
-use tcpcopy_net::{RawIpSink, Sink, TargetGuard, TransmitError};
-use tcpcopy_wire::Endpoint;
+use std::path::PathBuf;
+
+use tcpcopy_net::{
+    CaptureFileSink, EthernetOptions, EthernetSink, RawIpSink, Sink, TargetGuard, TransmitError,
+};
+use tcpcopy_wire::{Endpoint, Instant};
 
 use crate::{StartError, TransmitTotals};
 
-/// The transmit socket behind the target guard, with its counters.
+/// How packets to the targets leave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TransmitChoice {
+    /// Through raw IP sockets, the way the machine's routes say.
+    #[default]
+    RawIp,
+    /// As Ethernet frames on one device.
+    Ethernet(EthernetOptions),
+    /// Not at all: a capture file is written of what would leave.
+    File(PathBuf),
+}
+
+impl TransmitChoice {
+    fn open(&self) -> Result<Box<dyn Sink>, StartError> {
+        Ok(match self {
+            Self::RawIp => Box::new(RawIpSink::open()?),
+            Self::Ethernet(options) => Box::new(EthernetSink::open(options)?),
+            Self::File(path) => {
+                let created = CaptureFileSink::create(path);
+                Box::new(created.map_err(|source| StartError::DryRun { path: path.clone(), source })?)
+            }
+        })
+    }
+}
+
+/// The sink behind the target guard, with its counters.
 pub(crate) struct Outlet {
-    sink: TargetGuard<RawIpSink>,
+    sink: TargetGuard<Box<dyn Sink>>,
     totals: TransmitTotals,
 }
 
 impl Outlet {
-    pub(crate) fn open(targets: impl IntoIterator<Item = Endpoint>) -> Result<Self, StartError> {
-        let sink = TargetGuard::new(RawIpSink::open()?, targets);
-        Ok(Self { sink, totals: TransmitTotals::default() })
+    pub(crate) fn open(
+        choice: &TransmitChoice,
+        targets: impl IntoIterator<Item = Endpoint>,
+    ) -> Result<Self, StartError> {
+        let sink = TargetGuard::new(choice.open()?, targets);
+        let is_dry = matches!(choice, TransmitChoice::File(_));
+        Ok(Self { sink, totals: TransmitTotals { is_dry, ..TransmitTotals::default() } })
+    }
+
+    /// Before a batch.
+    pub(crate) fn handle_time(&mut self, now: Instant) {
+        self.sink.handle_time(now);
     }
 
     /// Sends one packet; `false` when it is too large for its path.
@@ -36,6 +74,11 @@ impl Outlet {
             totals.bytes = totals.bytes.saturating_sub(packet.len() as u64);
             count(totals, error);
         });
+    }
+
+    /// Why nothing can be sent any more.
+    pub(crate) fn failure(&self) -> Option<TransmitError> {
+        self.sink.failure()
     }
 
     pub(crate) fn totals(&self) -> &TransmitTotals {

@@ -7,10 +7,10 @@ use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token};
 use tcpcopy_feed::{CToolFormat, CaptureStatistics, PeerId, Relay, RelayEvent, RelayOptions};
-use tcpcopy_net::{CaptureDirection, CaptureOptions, DEFAULT_SNAPLEN};
 use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
+use crate::response_capture::{headers_only, with_payload};
 use crate::rounds::{Round, Rounds};
 use crate::socket::{Outcome, READ_BYTES, ReadError, Readiness, random, read_some, tune, write_some};
 use crate::{PeerTotals, RelaySnapshot, StartError};
@@ -32,8 +32,6 @@ pub struct RelayingOptions {
     pub snapshot_interval: Duration,
 }
 
-/// Enough of a frame for the longest headers: tags, IPv6 extensions, 60 bytes of TCP. Kept until a tcpcopy wants payload.
-const SNAPLEN: u32 = 256;
 /// Peers wait no longer than that for payload to be captured, which takes some tenths of a second. After a second one would
 /// take us for a C intercept.
 const MOST_SILENCE: Duration = Duration::from_millis(800);
@@ -74,12 +72,13 @@ impl Relaying {
     /// # Errors
     /// [`StartError`], one sentence for a person; nothing is left open.
     pub fn start(options: RelayingOptions) -> Result<Self, StartError> {
-        let captures = Captures::open(&capture_options(&options), |_| None)?;
+        let captures = headers_only(&options.devices, &options.filter, options.buffer_bytes);
+        let captures = Captures::open(&captures, |_| None)?;
         let address = options.listen;
         let mut listener =
             TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
         let rounds = Rounds::new(options.snapshot_interval, captures.len())?;
-        captures.register(rounds.registry())?;
+        captures.register(rounds.registry(), 0)?;
         let accept = Token(rounds.free_token());
         rounds.registry().register(&mut listener, accept, Interest::READABLE)?;
         let now = rounds.now();
@@ -164,8 +163,7 @@ impl Relaying {
             self.captures_payload = true;
             self.silent_until = now + MOST_SILENCE;
             log::info!("a tcpcopy wants payload: responses are captured with theirs");
-            self.captures
-                .widen(|options| Some(CaptureOptions { snaplen: DEFAULT_SNAPLEN, ..options.clone() }));
+            self.captures.widen(|options| Some(with_payload(options)));
         }
     }
 
@@ -359,19 +357,4 @@ const fn described(format: CToolFormat) -> &'static str {
              --disable-combined or --with-resp-payload"
         }
     }
-}
-
-/// Responses of a target may leave it or arrive here, for this host or for others: both directions, promiscuous.
-/// On loopback each packet is seen once.
-fn capture_options(options: &RelayingOptions) -> Vec<CaptureOptions> {
-    let open = |device: &String| CaptureOptions {
-        device: device.clone(),
-        filter: options.filter.clone(),
-        match_vlan_tagged: true,
-        snaplen: SNAPLEN,
-        buffer_bytes: options.buffer_bytes,
-        direction: if device == "lo" { CaptureDirection::Inbound } else { CaptureDirection::Both },
-        promiscuous: true,
-    };
-    options.devices.iter().map(open).collect()
 }

@@ -2,7 +2,6 @@
 
 mod answers;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,15 +10,15 @@ use tcpcopy_engine::{Engine, EngineOptions, Mappings, Verdict};
 use tcpcopy_wire::{Instant, parse_ip};
 
 use crate::admin::Admin;
-use crate::feeds::{FeedOptions, Feeds};
 use crate::intake::Intake;
 use crate::modules::{Modules, Shelf};
 use crate::outlet::Outlet;
 use crate::rounds::{Round, Rounds};
 use crate::socket::random;
+use crate::way_back::WayBack;
 use crate::{
     AdminPlace, IntakeChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError,
-    mapping_name,
+    TransmitChoice, WayBackChoice, mapping_name,
 };
 
 /// Everything tcpcopy's loop needs to know.
@@ -31,16 +30,10 @@ pub struct ReplayOptions {
     pub mappings: Mappings,
     /// Where it comes from.
     pub intake: IntakeChoice,
-    /// Where intercepts listen; at least one.
-    pub intercepts: Vec<SocketAddr>,
-    /// Connections to each intercept, at least one.
-    pub connections: usize,
-    /// Start even if no intercept is reachable, and wait for one.
-    pub lonely: bool,
-    /// Tell intercepts of no session: they return every response.
-    pub single: bool,
-    /// Targets may answer from other addresses than the mappings name.
-    pub dnat: bool,
+    /// How packets to the targets leave.
+    pub transmit: TransmitChoice,
+    /// Who tells what the targets answer.
+    pub way_back: WayBackChoice,
     /// The modules to begin with.
     pub modules: ModuleOptions,
     /// Where the admin socket shall be.
@@ -55,7 +48,7 @@ const PACKET_BYTES: usize = 65_536;
 /// rings must not fill meanwhile.
 const TRANSMIT_BATCH: usize = 256;
 /// With modules, so long is waited for an intercept before sessions begin without one.
-const FEED_PATIENCE: Duration = Duration::from_secs(2);
+const WAY_BACK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// tcpcopy's loop, on one thread.
 pub struct Replay {
@@ -64,7 +57,7 @@ pub struct Replay {
     engine: Engine,
     modules: Modules,
     admin: Admin,
-    feeds: Feeds,
+    way_back: WayBack,
     outlet: Outlet,
     packet: Box<[u8]>,
     /// The engine may have more to transmit.
@@ -76,12 +69,14 @@ pub struct Replay {
     captures_answers: bool,
     /// Verdicts that the log has told of.
     told: [bool; Verdict::ALL.len()],
-    /// What users say is not looked at before that moment, or before the first intercept is there.
-    feed_awaited_until: Instant,
+    /// What users say is not looked at before that moment, or before responses can come.
+    way_back_awaited_until: Instant,
+    /// Why it cannot go on.
+    broken: Option<String>,
 }
 
 impl Replay {
-    /// Loads the modules, and opens captures, the transmit socket, the feeds and the admin socket.
+    /// Loads the modules, and opens captures, the way out, the way back and the admin socket.
     ///
     /// # Errors
     /// [`StartError`], one sentence for a person; nothing is left open.
@@ -96,19 +91,14 @@ impl Replay {
         let budget = options.engine.memory_budget;
         let mut intake = Intake::open(options.intake, &options.mappings, captures_answers, budget)?;
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
-        let outlet = Outlet::open(targets.clone())?;
+        let outlet = Outlet::open(&options.transmit, targets.clone())?;
         let rounds = Rounds::new(options.snapshot_interval, intake.tokens())?;
         intake.register(rounds.registry())?;
         let (token, now) = (rounds.free_token(), rounds.now());
-        let feed_options = FeedOptions {
-            per_intercept: options.connections.max(1),
-            lonely: options.lonely,
-            expects_payload: !fresh.is_empty(),
-            single: options.single,
-            dnat: options.dnat,
-        };
-        let feed_awaited_until = if fresh.is_empty() { now } else { now + FEED_PATIENCE };
-        let feeds = Feeds::start(&options.intercepts, feed_options, token + 1, now)?;
+        let way_back_awaited_until = if fresh.is_empty() { now } else { now + WAY_BACK_PATIENCE };
+        let way_back =
+            WayBack::start(&options.way_back, &options.mappings, !fresh.is_empty(), token + 1, now)?;
+        way_back.register_devices(rounds.registry())?;
         let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;
         let mut engine = Engine::new(options.engine, options.mappings.clone(), random());
         let mut modules = Modules::new(names);
@@ -119,7 +109,7 @@ impl Replay {
             engine,
             modules,
             admin,
-            feeds,
+            way_back,
             outlet,
             packet: vec![0; PACKET_BYTES].into(),
             is_transmitting: false,
@@ -127,7 +117,8 @@ impl Replay {
             mappings: options.mappings,
             captures_answers,
             told: [false; Verdict::ALL.len()],
-            feed_awaited_until,
+            way_back_awaited_until,
+            broken: None,
         })
     }
 
@@ -156,7 +147,7 @@ impl Replay {
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
         mut on_hangup: impl FnMut(),
     ) -> ReplayEnd {
-        while !self.intake.is_over(&self.engine) {
+        while self.broken.is_none() && !self.intake.is_over(&self.engine) {
             let round = self.wait();
             if round.stop {
                 break;
@@ -167,6 +158,7 @@ impl Replay {
             }
             if round.look {
                 self.intake.look();
+                self.way_back.look();
                 self.tell_of_losses();
                 self.modules.tell_of_slow_calls();
             }
@@ -181,35 +173,35 @@ impl Replay {
 
     fn wait(&mut self) -> Round {
         let now = self.rounds.now();
-        let awaited = Some(self.feed_awaited_until).filter(|until| now < *until);
+        let awaited = Some(self.way_back_awaited_until).filter(|until| now < *until);
         let may_take = awaited.is_none() && self.intake.is_ready();
-        let is_busy = self.is_transmitting || may_take || self.feeds.is_ready();
+        let is_busy = self.is_transmitting || may_take || self.way_back.is_ready();
         let intake = self.intake.poll_timeout(now).filter(|_| awaited.is_none());
-        let due = [self.engine.poll_timeout(), self.feeds.poll_timeout(), intake, awaited];
+        let due = [self.engine.poll_timeout(), self.way_back.poll_timeout(now), intake, awaited];
         let due = due.into_iter().flatten().min();
         self.rounds.wait(is_busy, due, |token, event| match token {
-            token if self.feeds.owns(token) => self.feeds.mark_ready(token, event),
+            token if self.way_back.owns(token) => self.way_back.mark_ready(token, event),
             token => self.intake.mark_ready(token),
         })
     }
 
     /// Whether what users say still waits, in the ring, for the first intercept: it may have to prepare for what modules want
     /// of the first responses.
-    fn awaits_feed(&mut self, now: Instant) -> bool {
-        if self.feeds.reaches_one() {
-            self.feed_awaited_until = now;
+    fn awaits_way_back(&mut self, now: Instant) -> bool {
+        if self.way_back.is_open() {
+            self.way_back_awaited_until = now;
         }
-        now < self.feed_awaited_until
+        now < self.way_back_awaited_until
     }
 
     /// One round: everything that has come in goes through the engine, everything that is due goes out.
     fn turn(&mut self, now: Instant) {
-        let awaits_feed = self.awaits_feed(now);
+        let awaits_way_back = self.awaits_way_back(now);
         let engine = &mut self.engine;
-        if !awaits_feed {
-            self.intake.dispatch(now, self.feeds.reaches_one(), engine);
+        if !awaits_way_back {
+            self.intake.dispatch(now, self.way_back.is_open(), engine);
         }
-        self.feeds.read(now, |id, segment| {
+        self.way_back.read(now, |id, segment| {
             log::trace!("response for session {:x}: {segment}", id.to_bits());
             engine.handle_response(now, id, segment);
         });
@@ -231,14 +223,15 @@ impl Replay {
     /// Registrations go before packets, so that intercept knows a flow before the target can answer on it.
     fn register(&mut self, now: Instant) {
         while let Some(registration) = self.engine.poll_registration() {
-            self.feeds.register(registration);
+            self.way_back.register(registration);
         }
-        self.feeds.write(now, self.rounds.registry());
+        self.way_back.write(now, self.rounds.registry());
     }
 
     /// Sends what is due, at most `limit` packets of it.
     fn transmit(&mut self, now: Instant, limit: usize) {
         self.is_transmitting = true;
+        self.outlet.handle_time(now);
         for _ in 0..limit {
             let Some((id, len)) = self.engine.poll_transmit(now, &mut self.packet) else {
                 self.is_transmitting = false;
@@ -250,11 +243,26 @@ impl Replay {
             {
                 log::trace!("transmits for session {:x}: {segment}", id.to_bits());
             }
-            if !self.outlet.send(packet) {
+            if self.outlet.send(packet) {
+                self.way_back.handle_transmitted(id, packet);
+            } else {
                 self.engine.handle_too_large(id);
             }
         }
         self.outlet.flush();
+        self.look_for_breaks();
+    }
+
+    /// Finds out whether it makes sense to go on.
+    fn look_for_breaks(&mut self) {
+        let broken = match self.outlet.failure() {
+            Some(failure) => format!("the replay was ended: {failure}"),
+            None if self.way_back.is_gone() => {
+                "no device of --intercept-on is left; start again when it is back".to_owned()
+            }
+            None => return,
+        };
+        self.broken.get_or_insert(broken);
     }
 
     /// The first loss of each kind is told while there is time to do something about it.
@@ -273,9 +281,13 @@ impl Replay {
         self.engine.handle_shutdown(now);
         self.transmit(now, usize::MAX);
         self.register(now);
-        self.feeds.shut_down(now);
+        self.way_back.shut_down(now);
         self.modules.take_events(&mut self.engine);
-        ReplayEnd { snapshot: self.snapshot(now), comparisons: self.modules.comparisons() }
+        ReplayEnd {
+            snapshot: self.snapshot(now),
+            comparisons: self.modules.comparisons(),
+            broken: self.broken,
+        }
     }
 
     fn snapshot(&mut self, now: Instant) -> ReplaySnapshot {
@@ -288,7 +300,7 @@ impl Replay {
             pending: self.engine.pending(),
             modules: self.modules.totals(&self.engine),
             transmit: self.outlet.totals().clone(),
-            feed: self.feeds.totals(),
+            feed: self.way_back.totals(),
         }
     }
 }

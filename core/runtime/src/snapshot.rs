@@ -31,6 +31,8 @@ pub struct CaptureTotals {
 /// Packets to the targets, since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransmitTotals {
+    /// Nothing is sent: packets are written to a file.
+    pub is_dry: bool,
     /// Packets handed to the system.
     pub packets: u64,
     /// Their bytes, IP headers included.
@@ -90,6 +92,8 @@ pub struct ReplayEnd {
     pub snapshot: ReplaySnapshot,
     /// How the answers compared.
     pub comparisons: Vec<ComparisonTotals>,
+    /// Why the run could not go on, as a sentence; `None` if it ended as it should.
+    pub broken: Option<String>,
 }
 
 /// One tcpcopy connected to an intercept.

@@ -58,6 +58,10 @@ impl<S: Sink> Sink for TargetGuard<S> {
     fn handle_time(&mut self, now: Instant) {
         self.sink.handle_time(now);
     }
+
+    fn failure(&self) -> Option<TransmitError> {
+        self.sink.failure()
+    }
 }
 
 /// Whether a frame with this header goes to one station: the same last look, at the link layer. Read from the bytes, not
