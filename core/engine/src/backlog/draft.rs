@@ -14,6 +14,20 @@ pub(crate) struct Word {
     pub(crate) turn: Option<TurnMark>,
 }
 
+/// What becomes of captured bytes that have not come yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// They are shown.
+    #[default]
+    Nothing,
+    /// So many are said unseen. `amid`: they go on with what is said already.
+    Forward { count: u64, amid: bool },
+    /// All that will ever come are said unseen.
+    ForwardAll,
+    /// So many are left out unseen, for the reason of this number.
+    Discard(u64, u16),
+}
+
 /// What a withdrawal undid.
 #[derive(Debug, Default)]
 pub(crate) struct Withdrawn {
@@ -107,6 +121,7 @@ impl Backlog {
     /// Everything from the byte at `offset` on, where a chunk begins, is draft again, as captured. A module's own words may
     /// be cut in two: their rest is gone.
     pub(crate) fn withdraw(&mut self, offset: u64) -> Withdrawn {
+        self.ahead = Ahead::Nothing;
         let from = self.chunks.partition_point(|chunk| chunk.start < offset);
         if let Some(own) = self.chunks.range_mut(..from).next_back()
             && own.end() > offset
@@ -252,6 +267,17 @@ mod tests {
         backlog.forward(11, |turn| turn);
         assert_eq!(said(&backlog), b"zeroonetwothree");
         assert_eq!(backlog.words.len(), 0);
+    }
+
+    #[test]
+    fn a_turn_is_not_said_before_the_last_of_its_bytes_has_come() {
+        let mut backlog = drafted(&[b"PUT / ab"]);
+        backlog.forward(8, |turn| turn);
+        assert_eq!(backlog.unsaid_from(8), (0, 0));
+        backlog.ahead = Ahead::Forward { count: 2, amid: true };
+        assert_eq!(backlog.unsaid_from(8), (1, 0));
+        backlog.clear();
+        assert_eq!((backlog.unsaid_from(0), backlog.ahead), ((0, 0), Ahead::Nothing));
     }
 
     #[test]

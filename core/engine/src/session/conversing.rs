@@ -3,9 +3,9 @@
 use tcpcopy_plugin_api::{Action, Actions, Conversation, Depth, GiveUp, Side, Timestamp};
 use tcpcopy_wire::{Instant, Segment};
 
-use super::module_half::{Ahead, Closing, ModuleHalf, taken};
+use super::module_half::{Closing, ModuleHalf, taken};
 use super::{Context, Session};
-use crate::backlog::{Chunk, Word};
+use crate::backlog::{Ahead, Chunk, Word};
 use crate::incoming::Incoming;
 use crate::judge::Judge;
 use crate::verdict::Verdict;
@@ -33,7 +33,7 @@ impl Session {
             if session.is_over() {
                 return;
             }
-            let passed = session.pass_ahead(half, bytes, word, cx);
+            let passed = session.pass_ahead(bytes, word, cx);
             let rest = bytes.get(passed..).unwrap_or_default();
             if rest.is_empty() {
                 return;
@@ -48,7 +48,7 @@ impl Session {
     pub(super) fn close_through_module(&mut self, closing: Closing, cx: &mut Context<'_>) {
         self.with_module(cx, |session, half, cx| {
             half.closing = Some(closing);
-            half.ahead = Ahead::Nothing; // what was promised for more words is void
+            session.backlog.ahead = Ahead::Nothing; // what was promised for more words is void
             let said_at = session.judge.oldest_said_at();
             let answer = half
                 .ask(cx.now, said_at, cx, |conversation, actions| conversation.ended(Side::Client, actions));
@@ -136,7 +136,6 @@ impl Session {
         }
         self.judge.withdraw(withdrawn.turns);
         let Some(half) = &mut self.module else { return };
-        half.ahead = Ahead::Nothing;
         if let Some(Chunk { kind, captured_at, turn, .. }) = withdrawn.closing {
             half.closing = Some(Closing { kind, captured_at, turn });
         }
@@ -166,6 +165,7 @@ impl Session {
     pub(crate) fn snapshot_at_rest(&mut self) -> Option<Vec<u8>> {
         let is_at_rest = self.judge.is_satisfied()
             && self.backlog.draft_len() == 0
+            && self.backlog.ahead == Ahead::Nothing
             && self.connection.send.una == self.backlog.end()
             && self.connection.is_synchronised();
         self.module.as_mut().filter(|half| is_at_rest && half.is_at_rest())?.snapshot()
@@ -204,7 +204,8 @@ impl Session {
             }
             return;
         }
-        if half.is_done() && half.closing.is_none() {
+        let is_done = self.backlog.ahead == Ahead::ForwardAll && half.awaits_nothing();
+        if is_done && half.closing.is_none() {
             self.judge.resign();
         } else {
             self.module = Some(half);
@@ -325,7 +326,7 @@ impl Session {
     fn show_draft(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
         loop {
             let draft = self.backlog.draft_len();
-            if half.is_in_prologue || half.ahead != Ahead::Nothing || draft == 0 {
+            if half.is_in_prologue || self.backlog.ahead != Ahead::Nothing || draft == 0 {
                 return;
             }
             let is_all = half.closing.is_some() || self.backlog.closing().is_some();
@@ -467,7 +468,7 @@ impl Session {
 
     /// Actions about what is said, which go in order.
     fn say(&mut self, half: &mut ModuleHalf, action: Action<'_>, cx: &mut Context<'_>) -> Result<(), GiveUp> {
-        if half.ahead != Ahead::Nothing {
+        if self.backlog.ahead != Ahead::Nothing {
             return Err(GiveUp::fault("it went on behind client bytes that have not come yet"));
         }
         if half.is_in_prologue && !matches!(action, Action::Insert(_)) {
@@ -479,14 +480,17 @@ impl Session {
             Action::Forward(count) => {
                 self.forward(count.min(draft) as usize, cx);
                 if count > draft && more_may_come {
-                    half.ahead = Ahead::Forward(if count == u64::MAX { u64::MAX } else { count - draft });
+                    self.backlog.ahead = match count {
+                        u64::MAX => Ahead::ForwardAll,
+                        _ => Ahead::Forward { count: count - draft, amid: draft > 0 },
+                    };
                 }
             }
             Action::Discard { count, reason } => {
                 let reason = cx.serving.discard(reason, count.min(draft));
                 self.discard(count.min(draft) as usize, reason, cx);
                 if count > draft && more_may_come {
-                    half.ahead = Ahead::Discard(count - draft, reason);
+                    self.backlog.ahead = Ahead::Discard(count - draft, reason);
                 }
             }
             Action::Replace { count, .. } if count > draft => {
@@ -542,28 +546,30 @@ impl Session {
     }
 
     /// Captured bytes that the module has dealt with before they came; returns how many they are.
-    fn pass_ahead(&mut self, half: &mut ModuleHalf, bytes: &[u8], word: Word, cx: &mut Context<'_>) -> usize {
-        let (count, left) = match half.ahead {
+    fn pass_ahead(&mut self, bytes: &[u8], word: Word, cx: &mut Context<'_>) -> usize {
+        let ahead = self.backlog.ahead;
+        let promised = match ahead {
             Ahead::Nothing => return 0,
-            Ahead::Forward(u64::MAX) => (bytes.len(), u64::MAX),
-            Ahead::Forward(count) | Ahead::Discard(count, _) => {
-                let now = count.min(bytes.len() as u64);
-                (now as usize, count - now)
-            }
+            Ahead::ForwardAll => u64::MAX,
+            Ahead::Forward { count, .. } | Ahead::Discard(count, _) => count,
         };
+        let count = promised.min(bytes.len() as u64);
+        let left = promised - count;
+        let count = count as usize;
         let push = word.push && count == bytes.len();
         self.backlog.write(&bytes[..count], word.captured_at, push, word.turn);
-        match half.ahead {
-            Ahead::Discard(_, reason) => {
-                cx.serving.discard_more(reason, count as u64);
-                self.discard(count, reason, cx);
-                half.ahead = if left == 0 { Ahead::Nothing } else { Ahead::Discard(left, reason) };
-            }
-            _ => {
-                self.forward(count, cx);
-                half.ahead = if left == 0 { Ahead::Nothing } else { Ahead::Forward(left) };
-            }
+        if let Ahead::Discard(_, reason) = ahead {
+            cx.serving.discard_more(reason, count as u64);
+            self.discard(count, reason, cx);
+        } else {
+            self.forward(count, cx);
         }
+        self.backlog.ahead = match ahead {
+            Ahead::ForwardAll => Ahead::ForwardAll,
+            _ if left == 0 => Ahead::Nothing,
+            Ahead::Discard(_, reason) => Ahead::Discard(left, reason),
+            _ => Ahead::Forward { count: left, amid: true },
+        };
         count
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, SendSide, State};
 use super::{Context, Session, Skipping};
-use crate::backlog::ChunkKind;
+use crate::backlog::{Ahead, ChunkKind};
 use crate::turns::TurnGate;
 use crate::verdict::Verdict;
 
@@ -143,9 +143,7 @@ impl Session {
         let is_kept = offset >= self.backlog.kept_from();
         let begins_there = match self.backlog.chunk_at(offset) {
             Some(chunk) => chunk.start == offset && (chunk.opens_turn() || chunk.kind != ChunkKind::Data),
-            None => {
-                self.module.as_ref().is_none_or(|half| !half.is_amid_word()) || !self.judge.is_satisfied()
-            }
+            None => self.backlog.ahead == Ahead::Nothing || !self.judge.is_satisfied(),
         };
         is_kept && begins_there
     }
