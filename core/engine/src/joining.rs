@@ -92,20 +92,13 @@ impl Joining {
     /// Watches a connection from what was seen last of it. What was left behind for it stays.
     pub(crate) fn watch(&mut self, flow: Flow, last: LastSeen, now: Instant) {
         let legacy = self.forget(&flow);
-        self.watch_heir(flow, last, legacy, now);
+        self.put(flow, Watch { last, legacy }, now);
     }
 
     /// Watches a connection whose session has ended and left `legacy`.
     pub(crate) fn watch_heir(&mut self, flow: Flow, last: LastSeen, legacy: Legacy, now: Instant) {
         self.forget(&flow);
-        if now.since(self.turned_at) >= GENERATION {
-            self.turned_at = now;
-            std::mem::swap(&mut self.recent, &mut self.older);
-            self.recent.clear();
-        }
-        let left_behind = self.recent.left_behind + self.older.left_behind;
-        let legacy = legacy.filter(|legacy| left_behind + legacy.len() <= MOST_LEFT_BEHIND);
-        self.recent.insert(flow, Watch { last, legacy });
+        self.put(flow, Watch { last, legacy }, now);
     }
 
     /// The connection has a session, or is another one by now. Returns what was left behind for it.
@@ -161,6 +154,18 @@ impl Joining {
             self.watch(*flow, LastSeen { heard, next, is_listening: false }, now);
         }
         opens
+    }
+
+    /// Takes in a connection that is not watched.
+    fn put(&mut self, flow: Flow, mut watch: Watch, now: Instant) {
+        if now.since(self.turned_at) >= GENERATION {
+            self.turned_at = now;
+            std::mem::swap(&mut self.recent, &mut self.older);
+            self.recent.clear();
+        }
+        let left_behind = self.recent.left_behind + self.older.left_behind;
+        watch.legacy = watch.legacy.filter(|legacy| left_behind + legacy.len() <= MOST_LEFT_BEHIND);
+        self.recent.insert(flow, watch);
     }
 
     fn last_seen(&self, flow: &Flow) -> Option<LastSeen> {

@@ -10,6 +10,7 @@ mod conversing;
 mod emission;
 mod loss;
 mod module_half;
+mod obeying;
 mod timing;
 mod user;
 

@@ -87,17 +87,12 @@ impl ModuleHalf {
 
     /// Whether no server and no time would have the conversation called again.
     pub(super) fn awaits_nothing(&self) -> bool {
-        self.depth == Depth::NOTHING
-            && !self.wants_online
-            && self.timer_at.is_none()
-            && !self.is_in_prologue
+        self.depth == Depth::NOTHING && !self.wants_online && self.timer_at.is_none() && !self.is_in_prologue
     }
 
     /// Whether another conversation could take its place: nothing is left of any server's side.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.target.left() + self.online.left() == 0
-            && self.closing.is_none()
-            && !self.is_in_prologue
+        self.target.left() + self.online.left() == 0 && self.closing.is_none() && !self.is_in_prologue
     }
 
     pub(super) fn snapshot(&mut self) -> Option<Vec<u8>> {
