@@ -196,8 +196,9 @@ impl Backlog {
         (self.turns_between(from, self.end) + u64::from(begun), bytes)
     }
 
-    /// How many captured bytes the bytes `from..to` stand for.
+    /// How many captured bytes the bytes `from..to` stand for; none when `to` lies before `from`.
     pub(crate) fn captured_between(&self, from: u64, to: u64) -> u64 {
+        let to = to.max(from);
         let chunks = self.chunks.range(self.index_at(from)..).take_while(|chunk| chunk.start < to);
         let counted = chunks.filter(|chunk| chunk.kind == ChunkKind::Data);
         counted.map(|chunk| chunk.captured_from(from) - chunk.captured_from(to)).sum()
@@ -258,7 +259,7 @@ impl Backlog {
     }
 
     /// Whether what is said is known to go on with what has not been captured yet.
-    fn is_amid_forward(&self) -> bool {
+    pub(crate) fn is_amid_forward(&self) -> bool {
         matches!(self.ahead, Ahead::Forward { amid: true, .. })
     }
 

@@ -279,6 +279,22 @@ fn a_request_is_lost_when_its_session_ends_before_the_user_has_said_all_of_it() 
 }
 
 #[test]
+fn requests_behind_one_that_the_target_answers_early_and_resets_are_said_in_the_same_session() {
+    for serving in [Serving::Nobody, Serving::Judging] {
+        let mut scenario = keepalive(45);
+        scenario.serving = serving;
+        scenario.talk.requests = vec![200..=200, 100_000..=100_000];
+        scenario.online.manner.receive_buffer = 8 << 10;
+        scenario.target.refuses_over = Some(50_000);
+        let outcome = run(scenario);
+        let statistics = &outcome.statistics;
+        assert!(outcome.missing() > 10, "{outcome}");
+        assert_eq!((outcome.missing(), outcome.repeated), (statistics.turns_lost_to_resets, 0), "{outcome}");
+        assert_eq!((statistics.sessions_opened, ended(&outcome, Verdict::TargetReset)), (4, 4), "{outcome}");
+    }
+}
+
+#[test]
 fn a_target_server_that_restarts_loses_no_request() {
     let mut scenario = keepalive(21);
     scenario.target.down = vec![phase(2.0, 2.0)];

@@ -118,6 +118,24 @@ impl Backlog {
         self.push_chunk(ChunkKind::Data, origin, 0, captured_at.unwrap_or(now), false, None);
     }
 
+    /// What is forwarded before it comes goes on with nothing that is still to be said.
+    pub(crate) fn break_forward_off(&mut self) {
+        if let Ahead::Forward { amid, .. } = &mut self.ahead {
+            *amid = false;
+        }
+    }
+
+    /// The next `count` bytes of the draft are gone: they get no place in the stream, and cannot be given back.
+    pub(crate) fn skip(&mut self, count: usize) {
+        let mut left = count.min(self.draft_len());
+        let from = self.said_len();
+        self.bytes.drain(from..from + left);
+        while left > 0 {
+            let Some(part) = self.take_word(left) else { return };
+            left -= part.len;
+        }
+    }
+
     /// Everything from the byte at `offset` on, where a chunk begins, is draft again, as captured. A module's own words may
     /// be cut in two: their rest is gone.
     pub(crate) fn withdraw(&mut self, offset: u64) -> Withdrawn {
@@ -278,6 +296,15 @@ mod tests {
         assert_eq!(backlog.unsaid_from(8), (1, 0));
         backlog.clear();
         assert_eq!((backlog.unsaid_from(0), backlog.ahead), ((0, 0), Ahead::Nothing));
+    }
+
+    #[test]
+    fn what_is_skipped_leaves_the_rest_of_the_draft() {
+        let mut backlog = drafted(&[b"abc", b"defg", b"hi"]);
+        backlog.forward(1, |turn| turn);
+        backlog.skip(4);
+        assert_eq!((said(&backlog), backlog.draft()), (b"a".to_vec(), &b"fghi"[..]));
+        assert_eq!((backlog.first_word_len(), backlog.unsaid_from(1)), (2, (0, 4)));
     }
 
     #[test]

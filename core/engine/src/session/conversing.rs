@@ -4,7 +4,7 @@ use tcpcopy_plugin_api::{Actions, Conversation, Depth, GiveUp, Side};
 use tcpcopy_wire::{Instant, Segment};
 
 use super::module_half::{Closing, ModuleHalf, taken};
-use super::{Context, Session};
+use super::{Context, Session, Skipping};
 use crate::backlog::{Ahead, Chunk, Word};
 use crate::incoming::Incoming;
 
@@ -47,10 +47,7 @@ impl Session {
         self.with_module(cx, |session, half, cx| {
             half.closing = Some(closing);
             session.backlog.ahead = Ahead::Nothing; // what was promised for more words is void
-            let said_at = session.judge.oldest_said_at();
-            let answer = half
-                .ask(cx.now, said_at, cx, |conversation, actions| conversation.ended(Side::Client, actions));
-            session.obey_and_go_on(half, answer, cx);
+            session.tell_client_end(half, cx);
         });
     }
 
@@ -145,14 +142,16 @@ impl Session {
             half.target.restart();
             half.is_in_prologue = false;
             half.is_reconnect_due = true;
+            half.is_end_told = false;
             if now {
                 session.tell_of_reconnect(half, cx);
             }
         });
     }
 
-    fn tell_of_reconnect(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
-        if std::mem::take(&mut half.is_reconnect_due) {
+    /// What the module knows as it reads on in a turn that is skipped is the old connection.
+    pub(super) fn tell_of_reconnect(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
+        if self.skipping == Skipping::No && std::mem::take(&mut half.is_reconnect_due) {
             let answer =
                 half.ask(cx.now, None, cx, |conversation, actions| conversation.reconnected(actions));
             self.obey_and_go_on(half, answer, cx);
@@ -311,6 +310,13 @@ impl Session {
         self.obey_and_go_on(half, answer, cx);
     }
 
+    /// Tells that the user has closed, once on each connection.
+    fn tell_client_end(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
+        if half.closing.is_some() && !std::mem::replace(&mut half.is_end_told, true) {
+            self.tell_end(half, Side::Client, cx);
+        }
+    }
+
     /// Tells that the online server has closed, once everything it had said was dealt with.
     fn tell_online_end(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
         if !self.is_over() && half.online.take_end() {
@@ -340,8 +346,11 @@ impl Session {
             if !self.is_over() && word < draft && self.backlog.draft_len() == draft {
                 self.show_draft_up_to(draft, half, cx);
             }
-            if self.is_over() || self.backlog.draft_len() == draft {
+            if self.is_over() {
                 return;
+            }
+            if self.backlog.draft_len() == draft {
+                return self.tell_client_end(half, cx);
             }
             self.offer_online_again(half, cx);
         }

@@ -32,6 +32,8 @@ pub(crate) struct ModuleHalf {
     /// When the last segment of the online server was captured.
     pub(super) online_at: Instant,
     pub(super) closing: Option<Closing>,
+    /// It knows that the user has closed; with what it is given again on a new connection it is told again.
+    pub(super) is_end_told: bool,
     /// Payload bytes wanted of each response, and whether that has been registered.
     pub(super) depth: Depth,
     pub(super) is_depth_new: bool,
@@ -39,6 +41,8 @@ pub(crate) struct ModuleHalf {
     pub(super) is_in_prologue: bool,
     /// It has not been told that the connection it knew is gone.
     pub(super) is_reconnect_due: bool,
+    /// It has opened a turn behind one whose rest is skipped: that turn is shown again when it knows the connection.
+    pub(super) is_turn_unsaid: bool,
     pub(super) timer_at: Option<Instant>,
 }
 
@@ -52,11 +56,13 @@ impl ModuleHalf {
             online_base: None,
             online_at: Instant::ZERO,
             closing: None,
+            is_end_told: false,
             depth: Depth::NOTHING,
             is_depth_new: false,
             wants_online: false,
             is_in_prologue: false,
             is_reconnect_due: false,
+            is_turn_unsaid: false,
             timer_at: None,
         }
     }

@@ -4,7 +4,7 @@ use tcpcopy_plugin_api::{Action, Actions, Depth, GiveUp, Timestamp};
 use tcpcopy_wire::Instant;
 
 use super::module_half::ModuleHalf;
-use super::{Context, Session};
+use super::{Context, Session, Skipping};
 use crate::backlog::{Ahead, Word};
 use crate::judge::Judge;
 use crate::verdict::Verdict;
@@ -22,8 +22,11 @@ impl Session {
             cx.serving.put_actions_back(actions);
             outcome
         });
+        let is_turn_unsaid = std::mem::take(&mut half.is_turn_unsaid);
         if let Err(give_up) = outcome {
             self.give_up(half, &give_up, cx);
+        } else if is_turn_unsaid && !self.is_over() {
+            self.tell_of_reconnect(half, cx);
         }
     }
 
@@ -83,6 +86,9 @@ impl Session {
                 self.judge.complete(cx.now);
                 self.repetitions = 0;
             }
+            Action::GuessTurns if self.skipping != Skipping::No => {
+                return Err(GiveUp::new("the target left in the middle of a turn whose end is not known"));
+            }
             Action::GuessTurns => self.judge.resign(),
             Action::Take(_) => {} // was settled with the bytes it is about
             Action::WantTarget(depth) => self.want_target(half, depth),
@@ -112,6 +118,9 @@ impl Session {
 
     /// Actions about what is said, which go in order.
     fn say(&mut self, half: &mut ModuleHalf, action: Action<'_>, cx: &mut Context<'_>) -> Result<(), GiveUp> {
+        if half.is_turn_unsaid {
+            return Ok(());
+        }
         if self.backlog.ahead != Ahead::Nothing {
             return Err(GiveUp::fault("it went on behind client bytes that have not come yet"));
         }
@@ -126,7 +135,10 @@ impl Session {
                 if count > draft && more_may_come {
                     self.backlog.ahead = match count {
                         u64::MAX => Ahead::ForwardAll,
-                        _ => Ahead::Forward { count: count - draft, amid: draft > 0 },
+                        _ => Ahead::Forward {
+                            count: count - draft,
+                            amid: draft > 0 && self.skipping == Skipping::No,
+                        },
                     };
                 }
             }
@@ -141,6 +153,11 @@ impl Session {
                 return Err(GiveUp::fault("it replaced client bytes that have not come yet"));
             }
             Action::Replace { count, by } => self.replace(count as usize, by, cx),
+            Action::OpenTurn if self.skipping != Skipping::No => {
+                self.skipping = Skipping::No;
+                half.is_turn_unsaid = true;
+            }
+            Action::Insert(_) | Action::WaitForTarget if self.skipping != Skipping::No => {}
             Action::Insert(bytes) => {
                 cx.statistics.bytes_inserted += bytes.len() as u64;
                 self.replace(0, bytes, cx);
@@ -160,7 +177,11 @@ impl Session {
         half.depth = depth;
     }
 
+    /// The next `count` bytes of the draft are said, or lost with the turn that is skipped.
     fn forward(&mut self, count: usize, cx: &mut Context<'_>) {
+        if self.skipping != Skipping::No {
+            return self.lose(count, cx);
+        }
         let Self { backlog, judge, generation, .. } = self;
         backlog.forward(count, |mark| {
             let (mark, is_new) = judge.mark(mark);
@@ -170,6 +191,9 @@ impl Session {
     }
 
     fn replace(&mut self, count: usize, by: &[u8], cx: &mut Context<'_>) {
+        if self.skipping != Skipping::No {
+            return self.lose(count, cx);
+        }
         let Self { backlog, judge, generation, .. } = self;
         let now = cx.now;
         backlog.replace(count, by, now, |mark| {
@@ -179,9 +203,17 @@ impl Session {
         });
     }
 
+    fn lose(&mut self, count: usize, cx: &mut Context<'_>) {
+        cx.statistics.bytes_lost_to_resets += count as u64;
+        self.backlog.skip(count);
+    }
+
     /// The next `count` bytes of the draft are left out. What the user had heard before them is kept for what follows.
     fn discard(&mut self, count: usize, reason: u16, cx: &mut Context<'_>) {
         cx.statistics.bytes_discarded += count as u64;
+        if self.skipping != Skipping::No {
+            return self.backlog.skip(count);
+        }
         let judge = &mut self.judge;
         self.backlog.discard(count, reason, cx.now, |mark| {
             judge.overhear(mark);
@@ -212,7 +244,7 @@ impl Session {
             Ahead::ForwardAll => Ahead::ForwardAll,
             _ if left == 0 => Ahead::Nothing,
             Ahead::Discard(_, reason) => Ahead::Discard(left, reason),
-            _ => Ahead::Forward { count: left, amid: true },
+            _ => Ahead::Forward { count: left, amid: self.skipping == Skipping::No },
         };
         count
     }

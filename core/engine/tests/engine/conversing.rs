@@ -4,12 +4,7 @@ use tcpcopy_engine::{Event, Registration, Verdict};
 use tcpcopy_plugin_api::Depth;
 use tcpcopy_wire::Flags;
 
-use crate::script::{ACK_DELAY, Lines, Play, Sent};
-
-/// Everything said, in order, each byte once.
-fn words(sent: &[Sent]) -> Vec<u8> {
-    sent.iter().flat_map(|sent| sent.payload.clone()).collect()
-}
+use crate::script::{ACK_DELAY, Lines, Play, words};
 
 /// The labels of all exchanges.
 fn labels(events: Vec<Event>) -> Vec<String> {
@@ -448,6 +443,17 @@ fn a_turn_that_the_target_resets_each_time_ends_the_session() {
     }
     play.expect_end(Verdict::TargetReset);
     assert_eq!((play.statistics().turns_repeated, play.statistics().turns_lost()), (2, 1));
+}
+
+#[test]
+fn a_module_that_is_given_a_broken_off_line_again_is_told_again_that_it_was() {
+    let mut play = Play::served_by(Lines::judging());
+    play.user_says("one\ntw", 0);
+    play.user_fin(0);
+    play.target_rst();
+    play.target_syn_ack();
+    assert_eq!(words(&play.sent()), b"one\none\n");
+    assert_eq!(labels(play.events()), ["Client ended", "Target ended", "Client ended"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod capture;
 mod closing;
 mod conversing;
 mod documentation;
+mod early_answers;
 mod generations;
 mod handshake;
 mod limits;

@@ -1,8 +1,9 @@
 //! A module for tests: a protocol of lines, each answered by a line.
 //!
-//! What a line does depends on its first word: `drop` is left out, `edit` is said as `EDITED`, `wait` is followed by a pause
-//! within its turn, `quit` gives the session up, `leave` does so for good, `break` breaks the module, `tell` is remarked upon, with how many lines came, `clock` with its time; `long N` is followed by N bytes that are
-//! forwarded unseen. Everything else is forwarded.
+//! What a line does depends on its first word: `drop` is left out, `edit` is said as `EDITED`, `wait` is followed by a
+//! pause within its turn, `guess` leaves turns to the engine, `quit` gives the session up, `leave` does so for good,
+//! `break` breaks the module, `tell` is remarked upon, with how many lines came, `clock` with its time; `long N` is
+//! followed by N bytes that are forwarded unseen. Everything else is forwarded.
 
 use tcpcopy_plugin_api::{
     Actions, Answer, Configuration, ConfigurationError, Conversation, Depth, Exchange, GiveUp, Module,
@@ -83,6 +84,10 @@ impl Line {
                 actions.open_turn();
                 actions.forward(count);
                 actions.remark(&format!("{} lines", self.lines));
+            }
+            "guess" => {
+                actions.guess_turns();
+                actions.forward(count);
             }
             "drop" => actions.discard(count, "dropped"),
             "edit" => {
