@@ -72,6 +72,9 @@ pub trait Conversation: Send {
 
     /// Bytes the target answered, while they are wanted. By default they are taken unseen.
     ///
+    /// What is left behind the end of an answer that [completes a turn](Actions::complete_turn) is given again at once, so
+    /// that each of several answers can be measured from [its own turn](Actions::turn_said_at).
+    ///
     /// # Errors
     /// [`GiveUp`]: the session cannot go on.
     fn target(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {

@@ -3,7 +3,7 @@
 use tcpcopy_plugin_api::{Actions, Conversation, Depth, GiveUp, Side};
 use tcpcopy_wire::{Instant, Segment};
 
-use super::module_half::{Closing, ModuleHalf, taken};
+use super::module_half::{Closing, ModuleHalf, completes_turn, taken};
 use super::{Context, Session, Skipping};
 use crate::backlog::{Ahead, Chunk, Word};
 use crate::incoming::Incoming;
@@ -251,9 +251,14 @@ impl Session {
         if self.is_over() {
             return;
         }
-        let answer = self.offer(half, side, at, cx, |incoming, show| incoming.show(bytes, show));
-        if let Some(answer) = answer {
-            self.obey_and_go_on(half, answer, cx);
+        let mut answer = self.offer(half, side, at, cx, |incoming, show| incoming.show(bytes, show));
+        while let Some(given) = answer.take() {
+            let completes = given.as_ref().is_ok_and(completes_turn);
+            self.obey_and_go_on(half, given, cx);
+            // What is left may answer the next turn, and is measured from when that was said.
+            if completes && !self.is_over() {
+                answer = self.offer(half, side, at, cx, |incoming, show| incoming.show_again(show));
+            }
         }
         if half.incoming(side).left() > MOST_LEFT {
             return self.give_up(half, &too_much_left(), cx);

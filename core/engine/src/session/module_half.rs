@@ -138,6 +138,11 @@ pub(super) fn taken(actions: &Actions) -> u64 {
     actions.iter().map(take).fold(0, u64::saturating_add)
 }
 
+/// Whether they complete a turn with bytes of the side that the call was about.
+pub(super) fn completes_turn(actions: &Actions) -> bool {
+    taken(actions) > 0 && actions.iter().any(|action| matches!(action, Action::CompleteTurn))
+}
+
 fn stamp(at: Instant) -> Timestamp {
     Timestamp(at.micros())
 }

@@ -15,6 +15,14 @@ fn labels(events: Vec<Event>) -> Vec<String> {
     events.into_iter().filter_map(label).collect()
 }
 
+/// How long the target took, in microseconds.
+fn latency(event: &Event) -> Option<u64> {
+    match event {
+        Event::Exchange { exchange, .. } => exchange.target.map(|answer| answer.latency_us),
+        _ => None,
+    }
+}
+
 #[test]
 fn whole_lines_are_said_and_the_rest_waits_for_its_end() {
     let mut play = Play::served_by(Lines::default());
@@ -148,6 +156,19 @@ fn both_answers_are_compared_with_their_times() {
     assert_eq!(exchange.online.map(|answer| answer.size), Some(7));
     assert_eq!(exchange.target.map(|answer| (answer.size, answer.latency_us)), Some((8, 30_000)));
     assert_eq!(play.statistics().online_segments, 1);
+}
+
+#[test]
+fn answers_in_one_packet_are_each_measured_from_when_their_turn_was_said() {
+    let mut play = Play::served_by(Lines { compares: true, ..Lines::judging() });
+    play.user_says("one\n", 0);
+    play.advance(20);
+    play.user_says("two\n", 0);
+    play.advance(10);
+    play.target_answers("first\nsecond\nthi");
+    let events = play.events();
+    let latencies: Vec<_> = events.iter().filter_map(latency).collect();
+    assert_eq!(latencies, [30_000, 10_000]);
 }
 
 #[test]

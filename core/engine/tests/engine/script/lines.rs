@@ -136,6 +136,7 @@ impl Conversation for Line {
         Ok(())
     }
 
+    /// One answer in each call, so that each has the time its line was said.
     fn target(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
         for line in input.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
             actions.take(line.len() as u64);
@@ -154,6 +155,7 @@ impl Conversation for Line {
                 let target = Some(Answer { size, latency_us, ..Answer::default() });
                 actions.record(Exchange { label: "line".into(), online: self.online.take(), target });
             }
+            break;
         }
         Ok(())
     }
