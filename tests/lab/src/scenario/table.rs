@@ -2,6 +2,7 @@
 //!
 //! Declarative. Times are kept short: what a scenario shows, it shows in a few seconds.
 
+mod copies;
 mod faultless;
 mod losses;
 pub(crate) mod modules;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<Scenario> {
         targets::endings(),
         outages::outages(),
         faultless::shapes(),
+        copies::copies(),
         modules::modules(),
         recordings::recordings(),
         mysql::scenarios::scenarios(),
