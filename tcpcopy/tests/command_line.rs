@@ -163,7 +163,7 @@ fn a_wrong_value_is_told_in_one_sentence() {
     );
     assert_eq!(
         with(&["--ramp", "60", "-r", "20"]),
-        "tcpcopy: -r/--percent and --ramp exclude each other; give one of them"
+        "tcpcopy: --ramp and -r/--percent exclude each other; give one of them"
     );
     assert_eq!(
         with(&["-n", "0"]),

@@ -3,6 +3,7 @@
 //! Declarative. Times are kept short: what a scenario shows, it shows in a few seconds.
 
 mod copies;
+mod families;
 mod faultless;
 mod losses;
 pub(crate) mod modules;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Scenario> {
         targets::endings(),
         outages::outages(),
         faultless::shapes(),
+        families::families(),
         copies::copies(),
         modules::modules(),
         recordings::recordings(),
