@@ -19,6 +19,7 @@ mod module_flag;
 mod new_module;
 mod report;
 mod report_json;
+mod share_flag;
 mod sources_flag;
 mod status_line;
 mod summary;

@@ -252,12 +252,25 @@ impl Replay {
 
     /// The first loss of each kind is told while there is time to do something about it.
     fn tell_of_losses(&mut self) {
+        self.tell_of_missing_copies();
         let ended = &self.engine.statistics().ended;
         for ((verdict, ended), told) in Verdict::ALL.iter().zip(ended).zip(&mut self.told) {
             if ended.turns_lost > 0 && !std::mem::replace(told, true) {
                 let (name, why) = (verdict.name(), verdict.explanation());
                 log::warn!("requests are being lost, verdict {name}: {why}; further ones are counted");
             }
+        }
+    }
+
+    fn tell_of_missing_copies(&mut self) {
+        let (wanted, statistics) = (self.engine.copies(), self.engine.statistics());
+        let is_told = &mut self.told[Verdict::SourcesExhausted as usize];
+        if wanted > 1 && statistics.sessions_without_source > 0 && !std::mem::replace(is_told, true) {
+            let reached = statistics.copies_reached(wanted);
+            log::warn!(
+                "every source address and port is in use: {reached:.1} of {wanted} copies (-n) could be opened so far; \
+                 more addresses in -c or a lower -n help; what is missing is counted"
+            );
         }
     }
 
@@ -277,6 +290,7 @@ impl Replay {
             running_for: now.since(self.rounds.started_at()),
             capture: self.intake.totals(),
             recording: self.intake.recording_totals(),
+            copies: self.engine.copies(),
             engine: self.engine.statistics().clone(),
             pending: self.engine.pending(),
             modules: self.modules.totals(&self.engine),
