@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::Failure;
-use crate::wrong_usage;
+use crate::{Failure, config_file, wrong_usage};
 
 /// Which program this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,20 +16,22 @@ pub struct Program {
     pub version: &'static str,
 }
 
-/// Parses the command line and runs the program. Whatever goes wrong is one sentence on standard error and the
+/// Parses the command line, with the configuration file it may name, and runs the program. Whatever goes wrong is one sentence on standard error and the
 /// exit status of the [`Failure`].
 pub fn run_program<Flags>(program: Program, run: impl FnOnce(Flags) -> Result<(), Failure>) -> ExitCode
 where
     Flags: Parser + CommandFactory,
 {
-    let result = match Flags::try_parse() {
-        Ok(flags) => run(flags),
-        Err(asked) if !asked.use_stderr() => {
+    let completed = config_file::complete(&Flags::command(), std::env::args_os().collect());
+    let result = match completed.map(Flags::try_parse_from) {
+        Err(sentence) => Err(Failure::WrongValue(sentence)),
+        Ok(Ok(flags)) => run(flags),
+        Ok(Err(asked)) if !asked.use_stderr() => {
             // Help or version; that the reader went away (`| head`) is no failure.
             let _ = asked.print();
             Ok(())
         }
-        Err(wrong) => Err(Failure::WrongValue(wrong_usage::sentence(&mut Flags::command(), &wrong))),
+        Ok(Err(wrong)) => Err(Failure::WrongValue(wrong_usage::sentence(&mut Flags::command(), &wrong))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

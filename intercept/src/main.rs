@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use tcpcopy_cli::{Failure, Program, Running, run_program};
 use tcpcopy_core::runtime::{Relaying, RelayingOptions};
 
-use crate::flags::Flags;
+use crate::flags::{Command, Flags};
 use crate::report_json::{Report, Subject};
 use crate::status_line::StatusLine;
 
@@ -29,12 +29,20 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: Flags) -> Result<(), Failure> {
+    match &flags.command {
+        Some(Command::Config(config)) => config.run(|_: &Flags| Ok(())),
+        None => relay(flags),
+    }
+}
+
+fn relay(flags: Flags) -> Result<(), Failure> {
+    let filter = flags.filter.clone().unwrap_or_default();
     let Some(running) = Running::begin(PROGRAM, &flags.run)? else {
         return Ok(());
     };
     let subject = Subject {
         devices: flags.device.clone(),
-        filter: flags.filter.clone(),
+        filter: filter.clone(),
         listen: SocketAddr::new(flags.bind, flags.port),
     };
     if let Some(remark) = flags.idle.remark() {
@@ -43,7 +51,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let relay = flags.relay();
     let relaying = Relaying::start(RelayingOptions {
         devices: flags.device,
-        filter: flags.filter,
+        filter,
         buffer_bytes: flags.buffer << 20,
         listen: subject.listen,
         relay,

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand};
-use tcpcopy_cli::Failure;
+use tcpcopy_cli::{ConfigCommand, Failure};
 
+use crate::configuration;
 use crate::ctl::Ctl;
+use crate::flags::Flags;
 use crate::new_module;
 
 /// The commands beside replaying.
@@ -13,6 +15,8 @@ use crate::new_module;
 pub(crate) enum Command {
     /// Ask and steer a tcpcopy that runs
     Ctl(Ctl),
+    /// Look at a configuration file
+    Config(ConfigCommand),
     /// Make a folder with a module in it, ready to be changed and built
     NewModule(NewModule),
 }
@@ -39,6 +43,7 @@ impl Command {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match self {
             Self::Ctl(ctl) => ctl.run(),
+            Self::Config(config) => config.run(|flags: &Flags| configuration::of(flags).map(drop)),
             Self::NewModule(NewModule { folder, api, .. }) => {
                 let next = new_module::create(folder, api.as_deref())?;
                 print!("{next}");
