@@ -19,7 +19,7 @@ pub struct RunFlags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Append the log to FILE instead of writing it to standard error; SIGHUP opens the file anew
+    /// Append the log to FILE instead of writing it to standard error; SIGHUP and SIGUSR1 open the file anew
     #[arg(short = 'l', long = "log", value_name = "FILE")]
     pub log: Option<PathBuf>,
 

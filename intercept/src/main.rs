@@ -69,7 +69,7 @@ fn relay(flags: Flags) -> Result<(), Failure> {
                 log::info!("{}", summary::line(snapshot));
             }
         },
-        || running.hang_up(),
+        |notice| running.handle_notice(notice),
     );
     running.finish(&report::text(PROGRAM, &last), &Report::new(PROGRAM, &subject, &last))?;
     Failure::unless_captured_to_the_end(&last.capture)

@@ -85,7 +85,7 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
                 log::info!("{}", summary::line(snapshot));
             }
         },
-        || running.hang_up(),
+        |notice| running.handle_notice(notice),
     );
     running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
     match &end.snapshot.recording {
