@@ -241,7 +241,6 @@ mod tests {
             ("percent = [1, 2]", "line 1: percent takes one value, not a list"),
             ("percent = { a = 1 }", "line 1: percent takes a text in quotes or a decimal number"),
             ("config = 'other.toml'", "line 1: --config can stand on the command line only"),
-            ("help = true", "line 1: --help can stand on the command line only"),
         ] {
             assert_eq!(wrong(text), sentence, "{text}");
         }

@@ -11,6 +11,7 @@ mod config_check;
 mod config_file;
 mod console;
 mod daemon;
+mod documents;
 mod failure;
 mod grid;
 mod logging;

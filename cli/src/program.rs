@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::{Failure, config_file, wrong_usage};
+use crate::{Failure, config_file, documents, wrong_usage};
 
 /// Which program this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,13 @@ pub struct Program {
     pub name: &'static str,
     /// Its version, without a `v`.
     pub version: &'static str,
+    /// What its manual page says besides: titles, and text whose paragraphs are divided by empty lines. Indented lines
+    /// stay as they are.
+    pub manual: &'static [(&'static str, &'static str)],
 }
+
+/// The word by which a program is asked, with a folder behind it, for its manual pages and completions: for packagers.
+const GENERATE: &str = "generate-documents";
 
 /// Parses the command line, with the configuration file it may name, and runs the program. Whatever goes wrong is one sentence on standard error and the
 /// exit status of the [`Failure`].
@@ -22,7 +28,13 @@ pub fn run_program<Flags>(program: Program, run: impl FnOnce(Flags) -> Result<()
 where
     Flags: Parser + CommandFactory,
 {
-    let completed = config_file::complete(&Flags::command(), std::env::args_os().collect());
+    let words: Vec<_> = std::env::args_os().collect();
+    if let [_, word, folder] = words.as_slice()
+        && word == GENERATE
+    {
+        return ended(program, documents::write(program, Flags::command(), folder.as_ref()));
+    }
+    let completed = config_file::complete(&Flags::command(), words);
     let result = match completed.map(Flags::try_parse_from) {
         Err(sentence) => Err(Failure::WrongValue(sentence)),
         Ok(Ok(flags)) => run(flags),
@@ -33,6 +45,10 @@ where
         }
         Ok(Err(wrong)) => Err(Failure::WrongValue(wrong_usage::sentence(&mut Flags::command(), &wrong))),
     };
+    ended(program, result)
+}
+
+fn ended(program: Program, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

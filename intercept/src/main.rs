@@ -6,6 +6,7 @@
 
 mod flags;
 mod idle_flags;
+mod manual;
 mod report;
 mod report_json;
 mod status_line;
@@ -22,7 +23,8 @@ use crate::flags::{Command, Flags};
 use crate::report_json::{Report, Subject};
 use crate::status_line::StatusLine;
 
-const PROGRAM: Program = Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION") };
+const PROGRAM: Program =
+    Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION"), manual: manual::SECTIONS };
 
 fn main() -> ExitCode {
     run_program(PROGRAM, run)

@@ -13,6 +13,7 @@ mod flags;
 mod idle_flags;
 mod intake;
 mod intercept_flag;
+mod manual;
 mod mapping_flag;
 mod mirror_flag;
 mod module_flag;
@@ -36,7 +37,8 @@ use crate::flags::Flags;
 use crate::report::Subject;
 use crate::status_line::StatusLine;
 
-const PROGRAM: Program = Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION") };
+const PROGRAM: Program =
+    Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION"), manual: manual::SECTIONS };
 
 /// The word by which this program is started to try a module, in a process of its own.
 const PROBE: &str = "module-probe";

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use tempfile::NamedTempFile;
 
 /// A value for every option that takes one; an option that is not here is a switch.
-const VALUES: [(&str, &str); 36] = [
+const VALUES: [(&str, &str); 37] = [
     ("accelerate", "0.5"),
     ("admin", "'none'"),
     ("buffer", "64"),
@@ -44,6 +44,7 @@ const VALUES: [(&str, &str); 36] = [
     ("snaplen", "2000"),
     ("source", "['10.20.0.x', 'fd00:20::/64']"),
     ("start", "'1m'"),
+    ("stop", "'300'"),
 ];
 /// What stands on the command line only.
 const NOT_IN_A_FILE: [&str; 3] = ["config", "help", "version"];
