@@ -6,13 +6,19 @@ use clap::{ArgAction, Args, Subcommand};
 use tcpcopy_cli::Failure;
 
 use crate::ctl::Ctl;
+use crate::doctor::Doctor;
 use crate::new_module;
+use crate::plan::Plan;
 
 /// The commands beside replaying.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Ask and steer a tcpcopy that runs
     Ctl(Ctl),
+    /// Check all three hosts for the replay that these options ask for, with a probe through the whole loop
+    Doctor(Box<Doctor>),
+    /// Print what is to be done on each host for the replay that these options ask for
+    Plan(Box<Plan>),
     /// Make a folder with a module in it, ready to be changed and built
     NewModule(NewModule),
 }
@@ -39,6 +45,8 @@ impl Command {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match self {
             Self::Ctl(ctl) => ctl.run(),
+            Self::Doctor(doctor) => doctor.run(),
+            Self::Plan(plan) => plan.run(),
             Self::NewModule(NewModule { folder, api, .. }) => {
                 let next = new_module::create(folder, api.as_deref())?;
                 print!("{next}");
