@@ -46,7 +46,8 @@ mod tests {
 
     #[test]
     fn a_command_needs_no_mapping_and_goes_with_no_option() {
-        let line = CommandLine::try_parse_from(["tcpcopy", "ctl", "swap", "80", "m.so", "--migrate"]).unwrap();
+        let line =
+            CommandLine::try_parse_from(["tcpcopy", "ctl", "swap", "80", "m.so", "--migrate"]).unwrap();
         assert!(matches!(line.command, Some(Command::Ctl(_))) && line.flags.mapping.is_empty());
         assert!(CommandLine::try_parse_from(["tcpcopy", "-x", "80-10.10.3.2:80", "ctl", "status"]).is_err());
     }
@@ -54,7 +55,8 @@ mod tests {
     #[test]
     fn commands_about_a_replay_take_its_options() {
         for command in ["doctor", "plan"] {
-            let words = ["tcpcopy", command, "-x", "80-10.10.3.2:80", "-s", "10.10.3.3", "-c", "10.20.0.x", "-LW"];
+            let words =
+                ["tcpcopy", command, "-x", "80-10.10.3.2:80", "-s", "10.10.3.3", "-c", "10.20.0.x", "-LW"];
             assert!(CommandLine::try_parse_from(words).unwrap().command.is_some());
             assert!(CommandLine::try_parse_from(["tcpcopy", command]).is_err());
         }

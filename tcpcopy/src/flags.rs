@@ -25,7 +25,7 @@ const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
 
 /// What is replayed, to whom, and how: the options of replaying, and of the commands that are about a replay.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "tcpcopy", disable_help_flag = true, disable_version_flag = true)]
+#[command(name = "tcpcopy", version, disable_help_flag = true, disable_version_flag = true)]
 pub(crate) struct Flags {
     /// Replay what users say to PORT (of this ADDRESS) to TARGET:PORT; IPv6 addresses in brackets
     #[arg(

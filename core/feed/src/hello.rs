@@ -153,11 +153,7 @@ fn parse_signature(frame: Frame<'_>) -> Result<(u16, Reader<'_>), Malformed> {
 
 /// A stranger's text made fit for a log line: one line of at most so many characters.
 pub(crate) fn readable(text: &[u8], most: usize) -> String {
-    String::from_utf8_lossy(text)
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(most)
-        .collect()
+    String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
 }
 
 #[cfg(test)]

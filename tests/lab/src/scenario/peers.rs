@@ -261,6 +261,18 @@ impl Peers {
             .args(scenario.intercept)
     }
 
+    /// Our tcpcopy, or what is tested in its place.
+    #[must_use]
+    pub fn tcpcopy_path(&self) -> &Path {
+        &self.tcpcopy.path
+    }
+
+    /// intercept with these arguments, outside of any scenario.
+    #[must_use]
+    pub fn plain_intercept(&self, arguments: &[&str]) -> Launch {
+        Launch::new("intercept", &self.intercept.path).args(arguments)
+    }
+
     /// Waits until intercept listens on its host.
     ///
     /// # Errors
