@@ -7,35 +7,24 @@ mod finding;
 mod here;
 mod line;
 mod probe;
+mod trial;
 
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tcpcopy_engine::{Mapping, Mappings, SourcePool};
-use tcpcopy_feed::{Answer, MAX_INQUIRY_FLOWS, Question, Sighting};
-use tcpcopy_net::capabilities;
-use tcpcopy_wire::{Endpoint, Flow, Instant};
+use tcpcopy_feed::{Answer, MAX_INQUIRY_FLOWS, Question, Sighting, Survey};
+use tcpcopy_wire::Flow;
 
 use crate::clock::Clock;
-use crate::watch::Watch;
 use crate::{IntakeChoice, mapping_name};
-use circuit::{Contact, End, Observed, Sentence, Way, Witness};
+use circuit::{End, Observed, Sentence, Way, Witness};
 pub use finding::{Finding, State};
 use line::Line;
-use probe::{Origin, Probe, Sender};
-
-/// When the SYN of a probe is sent again, after its first one, and when it is given up.
-const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
-const PATIENCE: Duration = Duration::from_millis(2500);
-/// What the assistants saw of an answer that came back is complete after that time.
-const LATEST_SIGHT: Duration = Duration::from_millis(50);
-/// How long a connection of our own to a target may take: its SYN is sent twice.
-const CONTACT_PATIENCE: Duration = Duration::from_millis(2500);
+use probe::{Origin, Probe};
+use trial::{Outcome, Trial};
 
 /// What is to be examined: the options of the replay, as far as they matter.
 #[derive(Clone, Debug)]
@@ -73,14 +62,6 @@ struct Examination<'a> {
     stop: Arc<AtomicBool>,
 }
 
-/// What became of the probes, one entry each.
-struct Sent {
-    probes: Vec<Probe>,
-    told: Vec<Option<(tcpcopy_wire::Flags, u128)>>,
-    /// What was seen on this host; `None` if nobody could look.
-    here: Option<Vec<Sighting>>,
-}
-
 impl Examination<'_> {
     fn run(&self, on_finding: &mut dyn FnMut(&Finding)) {
         on_finding(&here::rights());
@@ -97,14 +78,15 @@ impl Examination<'_> {
             let Some(survey) = &witness.survey else { continue };
             assistant::surveyed(witness.address, survey, &flows).iter().for_each(&mut *on_finding);
         }
-        let sent = self.send(probes, &mut lines);
-        let contacts = self.contacts(&sent);
+        let outcome = Trial { probes: &probes, clock: &self.clock, stop: &self.stop }.run(&mut lines);
         for (line, witness) in lines.iter_mut().zip(&mut witnesses) {
             if witness.sightings.is_some() {
                 witness.sightings = self.report(line);
+                // Its counters have gone on.
+                witness.survey = self.survey(line, &flows);
             }
         }
-        let ends = self.tell(&mappings, &sent, &contacts, &witnesses, on_finding);
+        let ends = self.tell(&mappings, &probes, &outcome, &witnesses, on_finding);
         for witness in &witnesses {
             let Some(survey) = &witness.survey else { continue };
             assistant::forwards(witness.address, survey, &flows, &ends).iter().for_each(&mut *on_finding);
@@ -146,12 +128,16 @@ impl Examination<'_> {
 
     /// Asks an intercept about its host, and has it watch.
     fn question(&self, line: &mut Line, flows: &[Flow]) -> Witness {
-        let survey = match line.ask(&Question::Survey(flows.to_vec()), &self.clock) {
-            Some(Answer::Survey(survey)) => Some(survey),
-            _ => None,
-        };
+        let survey = self.survey(line, flows);
         let watches = line.ask(&Question::Watch(flows.to_vec()), &self.clock) == Some(Answer::Watching);
         Witness { address: line.address, survey, sightings: watches.then(Vec::new) }
+    }
+
+    fn survey(&self, line: &mut Line, flows: &[Flow]) -> Option<Survey> {
+        match line.ask(&Question::Survey(flows.to_vec()), &self.clock) {
+            Some(Answer::Survey(survey)) => Some(survey),
+            _ => None,
+        }
     }
 
     fn report(&self, line: &mut Line) -> Option<Vec<Sighting>> {
@@ -161,103 +147,26 @@ impl Examination<'_> {
         }
     }
 
-    /// Sends the probes, waits for what comes back over intercept, and resets them.
-    fn send(&self, probes: Vec<Probe>, lines: &mut [Line]) -> Sent {
-        let flows: Vec<Flow> = probes.iter().map(|probe| probe.flow).collect();
-        let mut told = vec![None; probes.len()];
-        if !capabilities().net_raw {
-            return Sent { probes, told, here: None };
-        }
-        let mut watch = Watch::begin(flows.clone()).inspect_err(|error| log::debug!("{error}")).ok();
-        for line in &mut *lines {
-            flows.iter().enumerate().for_each(|(number, flow)| line.register(number, *flow));
-            line.listen(self.clock.now());
-        }
-        let mut sender = match Sender::open(probes.clone()) {
-            Ok(sender) => sender,
-            Err(_) => return Sent { probes, told, here: None },
-        };
-        self.exchange(&mut sender, lines, &mut told);
-        thread::sleep(LATEST_SIGHT);
-        let here = watch.as_mut().map(|watch| {
-            watch.look();
-            watch.sightings().to_vec()
-        });
-        sender.reset();
-        Sent { probes: sender.probes.clone(), told, here }
-    }
-
-    fn exchange(
-        &self,
-        sender: &mut Sender,
-        lines: &mut [Line],
-        told: &mut [Option<(tcpcopy_wire::Flags, u128)>],
-    ) {
-        let began = self.clock.now();
-        let mut due = AGAIN.into_iter();
-        let mut next = due.next();
-        sender.send(|_| true);
-        while told.iter().any(Option::is_none) && !self.is_over(began) {
-            if lines.is_empty() {
-                thread::sleep(LATEST_SIGHT);
-            }
-            for line in &mut *lines {
-                line.listen(self.clock.now());
-                for response in line.told.drain(..) {
-                    let after = response.at.since(began).as_micros();
-                    if let Some(slot @ None) = told.get_mut(response.flow) {
-                        *slot = Some((response.flags, after));
-                    }
-                }
-            }
-            if next.is_some_and(|after| self.clock.now() >= began + after) {
-                next = due.next();
-                sender.send(|index| told.get(index).is_some_and(Option::is_none));
-            }
-        }
-    }
-
-    fn is_over(&self, began: Instant) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.clock.now() >= began + PATIENCE
-    }
-
-    /// Where nothing came back: does the target answer us? All are tried at once.
-    fn contacts(&self, sent: &Sent) -> Vec<Option<Contact>> {
-        let is_stopped = self.stop.load(Ordering::Relaxed);
-        thread::scope(|scope| {
-            let tries: Vec<_> = sent
-                .probes
-                .iter()
-                .zip(&sent.told)
-                .map(|(probe, told)| {
-                    let target = probe.flow.server;
-                    (told.is_none() && !is_stopped).then(|| scope.spawn(move || contact(target)))
-                })
-                .collect();
-            tries.into_iter().map(|tried| tried.and_then(|tried| tried.join().ok())).collect()
-        })
-    }
-
     /// Tells where each probe ended.
     fn tell(
         &self,
         mappings: &[Mapping],
-        sent: &Sent,
-        contacts: &[Option<Contact>],
+        probes: &[Probe],
+        outcome: &Outcome,
         witnesses: &[Witness],
         on_finding: &mut dyn FnMut(&Finding),
     ) -> Vec<End> {
         let mut ends = Vec::new();
-        for (index, (mapping, probe)) in mappings.iter().zip(&sent.probes).enumerate() {
+        for (index, (mapping, probe)) in mappings.iter().zip(probes).enumerate() {
             let way: Way = here::way_to(mapping.target);
             let observed = Observed {
                 index,
                 flow: probe.flow,
-                sent: probe.sent,
-                here: sent.here.as_deref(),
-                told: sent.told.get(index).copied().flatten(),
+                sent: outcome.sent.get(index).copied().flatten(),
+                here: outcome.here.as_deref(),
+                told: outcome.told.get(index).copied().flatten(),
                 way: &way,
-                contact: contacts.get(index).copied().flatten(),
+                contact: outcome.contacts.get(index).copied().flatten(),
                 witnesses,
             };
             let end = observed.end();
@@ -285,17 +194,5 @@ fn origin(probe: &Probe, end: &End) -> &'static str {
             " (the probe came from the address of a user who is connected now)"
         }
         _ => "",
-    }
-}
-
-/// Opens a connection of our own and closes it again.
-fn contact(target: Endpoint) -> Contact {
-    match TcpStream::connect_timeout(&target.into(), CONTACT_PATIENCE) {
-        Ok(_) => Contact::Accepted,
-        Err(error) => match error.kind() {
-            ErrorKind::ConnectionRefused => Contact::Refused,
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => Contact::Silent,
-            _ => Contact::Unreachable,
-        },
     }
 }

@@ -1,22 +1,24 @@
 //! The doctor's fault matrix: a world with one fault in it, `tcpcopy doctor` run there, and what it must say.
 
 mod impostor;
+mod planned;
 pub mod table;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 use std::{fmt, fs, io};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use socket2::{Domain, Socket, Type};
 
 use crate::scenario::peers::Peers;
 use crate::world::World;
 use crate::world::hop::Impairments;
 use crate::world::host::{HostName, ip, run_tool};
-use crate::world::plan::ASSISTANT;
+use crate::world::plan::{ASSISTANT, FIRST_USER, ONLINE, PORT};
 use crate::world::private;
 use crate::world::process::{Launch, Process};
 use crate::world::procfs::SocketState;
@@ -79,6 +81,10 @@ pub struct Case {
     pub faults: &'static [Fault],
     /// The doctor has no rights.
     pub is_powerless: bool,
+    /// A user is connected to the online server.
+    pub has_user: bool,
+    /// What `tcpcopy plan` prints for the target and the assistant was done, intercept's line included.
+    pub is_planned: bool,
     /// What must be said. Problems that are not named here must not be said.
     pub says: &'static [Says],
 }
@@ -148,6 +154,9 @@ fn play(case: &Case, peers: &Peers) -> Result<Examined> {
     let _servers = case.listens.iter().map(|address| listen(&world, address)).collect::<Result<Vec<_>>>()?;
     let _intercept = begin(case.listener, &world, peers, &scratch)?;
     case.faults.iter().try_for_each(|fault| fault.apply(&world))?;
+    let _planned =
+        if case.is_planned { Some(planned::carry_out(case.options, &world, peers, &scratch)?) } else { None };
+    let _user = if case.has_user { Some(connect_user(&world)?) } else { None };
     let launch = doctor(case, peers);
     let mut doctor = Process::start(world.host(HostName::Online), launch, &scratch)?;
     let status = doctor.finish(PATIENCE)?;
@@ -170,6 +179,20 @@ fn listen(world: &World, address: &str) -> Result<TcpListener> {
     let address: SocketAddr = address.parse()?;
     let bound = world.host(HostName::Target).within(|| TcpListener::bind(address))?;
     bound.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// A user of the online server, from an address that the target has a route for.
+fn connect_user(world: &World) -> Result<(TcpListener, TcpStream)> {
+    let online = SocketAddr::from((ONLINE, PORT));
+    let server = world.host(HostName::Online).within(|| TcpListener::bind(online))?;
+    let server = server.context("cannot listen on the online host")?;
+    let user = world.host(HostName::Client).within(|| {
+        let user = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        user.bind(&SocketAddr::from((FIRST_USER, 0)).into())?;
+        user.connect(&online.into())?;
+        Ok::<TcpStream, io::Error>(user.into())
+    })?;
+    Ok((server, user.context("a user cannot connect to the online host")?))
 }
 
 /// Whatever is at the other end of the feed; it ends when this is dropped.
@@ -195,14 +218,15 @@ fn begin(listener: Listener, world: &World, peers: &Peers, scratch: &Path) -> Re
 
 /// The doctor's command; without rights even root has none in a program it runs.
 fn doctor(case: &Case, peers: &Peers) -> Launch {
-    let arguments = ["doctor", "--json", "-s", &ASSISTANT.to_string()].map(str::to_owned);
+    let intercept = ASSISTANT.to_string();
+    let intercept = if case.options.contains(&"-s") { Vec::new() } else { vec!["-s", &intercept] };
     let program = peers.tcpcopy_path();
     let launch = if case.is_powerless {
         Launch::new("doctor", "setpriv").args(["--bounding-set=-all", "--inh-caps=-all"]).arg(program)
     } else {
         Launch::new("doctor", program)
     };
-    launch.args(arguments).args(case.options)
+    launch.args(["doctor", "--json"]).args(intercept).args(case.options)
 }
 
 impl Fault {

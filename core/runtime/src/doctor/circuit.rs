@@ -8,7 +8,7 @@ use tcpcopy_feed::{Sighting, Survey};
 use tcpcopy_net::TransmitError;
 use tcpcopy_wire::{Flags, Flow};
 
-/// What became of a plain connection of our own to the target.
+/// What the target answers when this host asks for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contact {
     Accepted,
@@ -16,14 +16,14 @@ pub(super) enum Contact {
     Refused,
     /// Nothing is answered.
     Silent,
-    /// The network says that it cannot be reached.
-    Unreachable,
 }
 
 /// The way from here to the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Way {
     pub(super) has_route: bool,
+    /// The target is on this host.
+    pub(super) is_local: bool,
     pub(super) device: String,
     /// The first station: a router, or the target itself.
     pub(super) next_hop: String,
@@ -68,6 +68,8 @@ pub(super) enum End {
         assistant: SocketAddr,
         device: String,
     },
+    /// Back here, but the address belongs to a host that got the answer too.
+    Reset,
     /// The target says that nobody listens.
     NotListening,
     NoRight,
@@ -129,11 +131,11 @@ impl Observed<'_> {
         }
         match self.contact {
             Some(Contact::Refused) => End::NotListening,
-            Some(Contact::Silent | Contact::Unreachable) if self.way.is_next_hop_silent => {
+            Some(Contact::Silent) if self.way.is_next_hop_silent => {
                 let Way { device, next_hop, .. } = self.way.clone();
                 End::SegmentUnreachable { device, next_hop }
             }
-            Some(Contact::Silent | Contact::Unreachable) => End::Silent,
+            Some(Contact::Silent) => End::Silent,
             Some(Contact::Accepted) | None if self.witnesses.is_empty() => End::NoIntercept,
             Some(Contact::Accepted) | None => {
                 let all_say = self.witnesses.iter().all(|witness| witness.sightings.is_some());
@@ -153,7 +155,7 @@ impl Observed<'_> {
                 return End::Forwarded { assistant: witness.address, device: seen.device.clone() };
             }
         }
-        End::Arrived(after)
+        if self.was_reset() { End::Reset } else { End::Arrived(after) }
     }
 
     /// Whether it ended on this host, on its way out.
@@ -202,9 +204,13 @@ impl Observed<'_> {
         self.here.unwrap_or_default().iter().filter(|seen| seen.flow == self.index)
     }
 
-    /// Whether the real owner of the address has reset the connection: the answer reached it.
-    pub(super) fn was_reset(&self) -> bool {
-        self.seen_here().any(|seen| !seen.is_response && seen.flags.rst())
+    /// Whether the real owner of the address has reset the connection: the answer reached it. Our own resets come later, and
+    /// on a way on which our SYN was seen before.
+    fn was_reset(&self) -> bool {
+        let elsewhere = self.witnesses.iter().flat_map(|witness| witness.sightings.iter().flatten());
+        let elsewhere = elsewhere.filter(|seen| seen.flow == self.index && !seen.flags.syn());
+        let here = self.seen_here();
+        here.chain(elsewhere).any(|seen| !seen.is_response && seen.flags.rst())
     }
 }
 
@@ -247,6 +253,11 @@ impl fmt::Display for Sentence<'_> {
                 assistant.ip(),
                 observed.real_user_resets(),
                 forwarding(user.is_ipv4()),
+            ),
+            End::Reset => write!(
+                f,
+                "the answer of {target} came back over intercept, but also reached a host that has the address {user}, which has \
+                 reset the connection; choose addresses that no host has with -c, or correct the target's route for {user}"
             ),
             End::NotListening => write!(
                 f,

@@ -114,6 +114,7 @@ pub(super) fn way_to(target: Endpoint) -> Way {
     let name = known.into_iter().find(|device| device.index == route.device).map(|device| device.name);
     Way {
         has_route: true,
+        is_local: route.is_local,
         device: name.unwrap_or_default(),
         next_hop: next_hop.to_string(),
         is_next_hop_silent: is_silent,
@@ -128,6 +129,9 @@ pub(super) fn route(mapping: &Mapping, way: &Way) -> Finding {
             "route",
             format!("this host has no route to the target {addr}; give it one, or correct the target in -x"),
         );
+    }
+    if way.is_local {
+        return Finding::ok("route", format!("the target {addr} is on this host"));
     }
     let over =
         if way.next_hop == addr.to_string() { String::new() } else { format!(", by {}", way.next_hop) };

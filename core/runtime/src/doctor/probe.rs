@@ -1,5 +1,7 @@
 //! The probes: one SYN for each target, and a RST that leaves no half-open connection behind, whatever happens.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use tcpcopy_engine::SourcePool;
 use tcpcopy_net::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError, online_users};
 use tcpcopy_wire::{Endpoint, Flags, Flow, Ipv4Identification, Options, Segment, SeqNum, emit};
@@ -40,10 +42,10 @@ impl Probe {
     pub(super) fn new(
         target: Endpoint,
         online_port: u16,
-        named: Option<std::net::IpAddr>,
+        named: Option<IpAddr>,
         pool: Option<&SourcePool>,
     ) -> Self {
-        let fits = |addr: &std::net::IpAddr| addr.is_ipv4() == target.addr.is_ipv4();
+        let fits = |addr: &IpAddr| addr.is_ipv4() == target.addr.is_ipv4();
         let first = pool.into_iter().flat_map(SourcePool::ranges).map(|(first, _)| *first).find(fits);
         let user = || online_users(online_port).into_iter().map(|user| user.addr).find(fits);
         let (addr, origin) = named
@@ -52,10 +54,15 @@ impl Probe {
             .or(first.map(|addr| (addr, Origin::Pool)))
             .or_else(|| user().map(|addr| (addr, Origin::User)))
             .unwrap_or_else(|| (nobody(target.addr.is_ipv4()), Origin::Nobody));
+        Self { origin, ..Self::from_address(target, addr) }
+    }
+
+    /// A probe to `target` from `addr`, from a port and with a sequence number that nobody can guess.
+    pub(super) fn from_address(target: Endpoint, addr: IpAddr) -> Self {
         let chance = random();
         let port = FIRST_PORT + (chance % u64::from(u16::MAX - FIRST_PORT)) as u16;
         let flow = Flow { client: Endpoint::new(addr, port), server: target };
-        Self { flow, origin, isn: SeqNum((chance >> 32) as u32), sent: None }
+        Self { flow, origin: Origin::Named, isn: SeqNum((chance >> 32) as u32), sent: None }
     }
 
     fn syn(&self) -> Segment<'static> {
@@ -74,11 +81,11 @@ impl Probe {
 }
 
 /// The address of nobody, set apart for documentation.
-const fn nobody(v4: bool) -> std::net::IpAddr {
+const fn nobody(v4: bool) -> IpAddr {
     if v4 {
-        std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))
     } else {
-        std::net::IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
     }
 }
 
@@ -103,19 +110,16 @@ impl Sender {
             probe.sent = Some(transmit(&mut self.sink, &probe.syn()));
         }
     }
-
-    /// Ends whatever connection the target has begun for a probe.
-    pub(super) fn reset(&mut self) {
-        for probe in self.probes.iter().filter(|probe| probe.sent.is_some()) {
-            // Whether it arrives nobody tells.
-            let _ = transmit(&mut self.sink, &probe.rst());
-        }
-    }
 }
 
 impl Drop for Sender {
+    /// Ends whatever connection the target has begun for a probe. Whether a reset arrives nobody tells: two are sent.
     fn drop(&mut self) {
-        self.reset();
+        for probe in self.probes.iter().filter(|probe| probe.sent.is_some()) {
+            for _ in 0..2 {
+                let _ = transmit(&mut self.sink, &probe.rst());
+            }
+        }
     }
 }
 

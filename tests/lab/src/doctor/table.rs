@@ -16,6 +16,8 @@ const HEALTHY: Case = Case {
     listener: Listener::Intercept(&["-i", "response", "-F", FILTER]),
     faults: &[],
     is_powerless: false,
+    has_user: false,
+    is_planned: false,
     says: &[
         ok("rights", "CAP_NET_RAW"),
         ok("devices", "users are captured on"),
@@ -275,7 +277,13 @@ pub const CASES: &[Case] = &[
         name: "source-is-assistant",
         about: "copied users speak from the assistant's own address",
         options: &["-x", "8080-10.10.3.2:8080", "-c", "10.10.3.3"],
-        says: &[problem("intercept", "10.10.3.3 is an address of the assistant 10.10.3.3 itself"), ARRIVED],
+        says: &[
+            problem("intercept", "10.10.3.3 is an address of the assistant 10.10.3.3 itself"),
+            problem(
+                "probe",
+                "also reached a host that has the address 10.10.3.3, which has reset the connection",
+            ),
+        ],
         ..HEALTHY
     },
     Case {
@@ -288,4 +296,74 @@ pub const CASES: &[Case] = &[
         ],
         ..HEALTHY
     },
+    Case {
+        name: "user-connected",
+        about: "without -c, the probe comes from the address of a user",
+        options: &["-x", "8080-10.10.3.2:8080"],
+        has_user: true,
+        says: &[ok("probe", "8080: a SYN from 10.20.0.1:")],
+        ..HEALTHY
+    },
+    Case {
+        name: "nobody-connected",
+        about: "without -c and users, the probe comes from an address that the target does not route",
+        options: &["-x", "8080-10.10.3.2:8080"],
+        says: &[
+            problem("probe", "no answer to 192.0.2.1 arrives at the assistant"),
+            problem("probe", "--probe-from"),
+        ],
+        ..HEALTHY
+    },
+    Case {
+        name: "probe-from",
+        about: "the probe comes from where it is told to",
+        options: &["-x", "8080-10.10.3.2:8080", "--probe-from", "10.20.7.7"],
+        says: &[ok("probe", "8080: a SYN from 10.20.7.7:")],
+        ..HEALTHY
+    },
+    Case {
+        name: "planned",
+        about: "three hosts on which all is wrong, after what tcpcopy plan prints was done",
+        faults: ALL_WRONG,
+        listener: Listener::Nobody,
+        is_planned: true,
+        says: &[
+            ok("intercept", "captures answers of all targets on any"),
+            ok("forwarding", "forwards no IPv4"),
+            ARRIVED,
+        ],
+        ..HEALTHY
+    },
+    Case {
+        name: "planned-ipv6",
+        about: "the same over IPv6, with an intercept that is reached so",
+        options: &["-x", "8080-[fd00:10:3::2]:8080", "-c", "fd00:30::/64", "-s", "[fd00:10:3::3]"],
+        listens: &["[fd00:10:3::2]:8080"],
+        faults: ALL_WRONG,
+        listener: Listener::Nobody,
+        is_planned: true,
+        says: &[ok("forwarding", "forwards no IPv6"), ARRIVED],
+        ..HEALTHY
+    },
+    Case {
+        name: "planned-users",
+        about: "the same with users of their own addresses, for whom the target has a default route",
+        options: &["-x", "8080-10.10.3.2:8080"],
+        faults: ALL_WRONG,
+        listener: Listener::Nobody,
+        has_user: true,
+        is_planned: true,
+        says: &[ok("probe", "8080: a SYN from 10.20.0.1:")],
+        ..HEALTHY
+    },
+];
+
+/// Nothing of what the lab does for target and assistant.
+const ALL_WRONG: &[Fault] = &[
+    Fault::Ip(Target, "route del 10.20.0.0/16"),
+    Fault::Ip(Target, "route del 10.30.0.0/16"),
+    Fault::Ip(Target, "route del fd00:30::/64"),
+    Fault::Setting(Target, "net/ipv4/conf/copy/rp_filter", "1"),
+    Fault::Setting(Assistant, "net/ipv4/ip_forward", "1"),
+    Fault::Setting(Assistant, "net/ipv6/conf/all/forwarding", "1"),
 ];

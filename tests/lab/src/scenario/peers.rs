@@ -273,6 +273,13 @@ impl Peers {
         Launch::new("intercept", &self.intercept.path).args(arguments)
     }
 
+    /// The same with arguments as a shell takes them.
+    #[must_use]
+    pub fn intercept_in_shell(&self, arguments: &str) -> Launch {
+        let line = format!("exec {} {arguments}", self.intercept.path.display());
+        Launch::new("intercept", "/bin/sh").args(["-c", &line])
+    }
+
     /// Waits until intercept listens on its host.
     ///
     /// # Errors

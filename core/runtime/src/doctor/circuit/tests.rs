@@ -11,12 +11,7 @@ fn flow() -> Flow {
 }
 
 fn way() -> Way {
-    Way {
-        has_route: true,
-        device: "eth0".to_owned(),
-        next_hop: "10.10.3.2".to_owned(),
-        is_next_hop_silent: false,
-    }
+    Way { has_route: true, device: "eth0".to_owned(), next_hop: "10.10.3.2".to_owned(), ..Way::default() }
 }
 
 fn seen(is_response: bool, device: &str, ttl: u8, flags: Flags) -> Sighting {
@@ -105,6 +100,17 @@ fn an_answer_with_a_lower_ttl_was_forwarded() {
 }
 
 #[test]
+fn a_reset_that_is_not_ours_comes_from_a_host_with_that_address() {
+    let theirs = seen(false, "eth1", 64, Flags::RST);
+    let ours = seen(false, "eth1", 64, Flags::SYN | Flags::RST);
+    let told = |sighting| Case { told: ACCEPTED, witnesses: vec![witness(Some(vec![sighting]))], ..case() };
+    assert_eq!(told(theirs).end(), End::Reset);
+    assert_eq!(told(ours).end(), End::Arrived(400));
+    let here = vec![left(), seen(false, "eth0", 64, Flags::SYN | Flags::RST)];
+    assert_eq!(Case { told: ACCEPTED, here, ..case() }.end(), End::Reset);
+}
+
+#[test]
 fn what_never_leaves_is_told_by_who_stopped_it() {
     assert_eq!(Case { sent: None, ..case() }.end(), End::NoRight);
     assert_eq!(Case { sent: Some(Err(TransmitError::Unreachable)), ..case() }.end(), End::NoRoute);
@@ -120,7 +126,7 @@ fn what_never_leaves_is_told_by_who_stopped_it() {
 fn a_target_that_answers_nobody_is_silent_or_its_segment_unreachable() {
     assert_eq!(Case { contact: Some(Contact::Silent), ..case() }.end(), End::Silent);
     let way = Way { is_next_hop_silent: true, ..way() };
-    let unreachable = Case { contact: Some(Contact::Unreachable), way, ..case() };
+    let unreachable = Case { contact: Some(Contact::Silent), way, ..case() };
     assert!(matches!(unreachable.end(), End::SegmentUnreachable { .. }));
 }
 
