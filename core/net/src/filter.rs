@@ -81,14 +81,15 @@ pub(crate) fn also_inside_vlan_tags(filter: &str, link: LinkType) -> String {
     }
 }
 
-/// Whether `filter`, in pcap's language, lets an IP packet through on an Ethernet device; `None` when it is no filter.
+/// Whether `filter`, in pcap's language, lets an IP packet through on an Ethernet device, as it is or inside a VLAN tag; `None`
+/// when it is no filter.
 #[must_use]
 pub fn lets_through(filter: &str, packet: &[u8]) -> Option<bool> {
     const ETHER_TYPES: [[u8; 2]; 2] = [[0x08, 0x00], [0x86, 0xdd]];
     let ether_type = ETHER_TYPES[usize::from(packet.first()? >> 4 == 6)];
-    let frame = [&[0; 12], &ether_type[..], packet].concat();
     let program = Capture::dead(Linktype::ETHERNET).ok()?.compile(filter, true).ok()?;
-    Some(program.filter(&frame))
+    let tags: [&[u8]; 2] = [&[], &[0x81, 0x00, 0, 1]];
+    Some(tags.iter().any(|tag| program.filter(&[&[0; 12][..], tag, &ether_type[..], packet].concat())))
 }
 
 #[cfg(test)]
@@ -146,6 +147,7 @@ mod tests {
         assert_eq!(lets_through("tcp and dst port 80", &packet), Some(true));
         assert_eq!(lets_through("tcp and src port 80", &packet), Some(false));
         assert_eq!(lets_through("", &packet), Some(true));
+        assert_eq!(lets_through("vlan and tcp and dst port 80", &packet), Some(true));
         assert_eq!(lets_through("tcp nad", &packet), None);
         assert_eq!(lets_through("ip6 and dst port 80", &tcp("fd00::1", 80)), Some(true));
     }

@@ -25,9 +25,7 @@ pub use capture::{
 pub use devices::{Device, DeviceError, devices, devices_for};
 pub use filter::{answer_filter, capture_filter, lets_through};
 pub use offloads::{Offload, offloads};
-pub use readings::{
-    Capabilities, capabilities, forwarded, forwards, online_users, reverse_path_dropped, reverse_path_filter,
-};
+pub use readings::{Capabilities, capabilities, forwarded, forwards, online_users, reverse_path_dropped};
 pub use recording::{FileInput, ReadingProgress, RecordedFrame, Recording, RecordingError, capture_files};
 pub use routes::{Neighbour, Route, neighbour, route_to};
 pub use transmit::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError};

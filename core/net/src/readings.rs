@@ -36,15 +36,6 @@ pub fn forwards(v4: bool) -> Option<bool> {
     read.collect::<Option<Vec<u64>>>().map(|values| values.iter().any(|value| *value != 0))
 }
 
-/// How packets are looked at that arrive on `device`, by where answers to them would go (RFC 3704): 0 not, 1 strictly,
-/// 2 loosely. IPv4 only; `None` where that cannot be read.
-#[must_use]
-pub fn reverse_path_filter(device: &str) -> Option<u8> {
-    let of = |name: &str| number(&Path::new("/proc/sys/net/ipv4/conf").join(name).join("rp_filter"));
-    // The greater of both counts.
-    u8::try_from(of("all")?.max(of(device)?)).ok()
-}
-
 /// Packets that this host has forwarded so far.
 #[must_use]
 pub fn forwarded() -> u64 {
@@ -151,7 +142,6 @@ mod tests {
 
     #[test]
     fn this_host_is_read() {
-        assert!(forwards(true).is_some() && reverse_path_filter("lo").is_some_and(|value| value <= 2));
-        assert_eq!(reverse_path_filter("no-such-device"), None);
+        assert!(forwards(true).is_some());
     }
 }

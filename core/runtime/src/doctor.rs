@@ -11,7 +11,7 @@ mod trial;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tcpcopy_engine::{Mapping, Mappings, SourcePool};
@@ -46,15 +46,18 @@ pub struct DoctorOptions {
 }
 
 /// Looks at everything, and tells each thing as soon as it is known. Takes some seconds where something is wrong. Sends
-/// nothing to anybody but the targets and intercepts. SIGINT and SIGTERM end the waiting, with what is known by then.
+/// nothing to anybody but the targets and intercepts. SIGINT and SIGTERM end it, with the probes' connections.
 pub fn examine(options: &DoctorOptions, mut on_finding: impl FnMut(&Finding)) {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // Without it the probes' connections end by themselves after a minute.
+        // Without it the probes' connections end by themselves after a minute. Whoever asks twice does not wait.
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop));
         let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
     }
     Examination { options, clock: Clock::new(), stop }.run(&mut on_finding);
 }
+
+const INTERRUPTED: &str = "the examination was interrupted; the connections of the probes were reset";
 
 struct Examination<'a> {
     options: &'a DoctorOptions,
@@ -73,12 +76,24 @@ impl Examination<'_> {
         let mut lines = self.lines(on_finding);
         let probes: Vec<Probe> = mappings.iter().map(|mapping| self.probe(mapping)).collect();
         let flows: Vec<Flow> = probes.iter().map(|probe| probe.flow).collect();
-        let mut witnesses: Vec<Witness> = lines.iter_mut().map(|line| self.question(line, &flows)).collect();
+        let mut witnesses = Vec::new();
+        for line in &mut lines {
+            witnesses.push(self.question(line, &flows, on_finding));
+        }
         for witness in &witnesses {
             let Some(survey) = &witness.survey else { continue };
             assistant::surveyed(witness.address, survey, &flows).iter().for_each(&mut *on_finding);
         }
         let outcome = Trial { probes: &probes, clock: &self.clock, stop: &self.stop }.run(&mut lines);
+        if self.stop.load(Ordering::Relaxed) {
+            return on_finding(&Finding::problem("probe", INTERRUPTED));
+        }
+        if let Err(why) = &outcome.here {
+            on_finding(&Finding::note(
+                "probe",
+                format!("what leaves and reaches this host could not be watched: {why}"),
+            ));
+        }
         for (line, witness) in lines.iter_mut().zip(&mut witnesses) {
             if witness.sightings.is_some() {
                 witness.sightings = self.report(line);
@@ -127,10 +142,18 @@ impl Examination<'_> {
     }
 
     /// Asks an intercept about its host, and has it watch.
-    fn question(&self, line: &mut Line, flows: &[Flow]) -> Witness {
+    fn question(&self, line: &mut Line, flows: &[Flow], on_finding: &mut dyn FnMut(&Finding)) -> Witness {
         let survey = self.survey(line, flows);
-        let watches = line.ask(&Question::Watch(flows.to_vec()), &self.clock) == Some(Answer::Watching);
-        Witness { address: line.address, survey, sightings: watches.then(Vec::new) }
+        let sightings = match line.ask(&Question::Watch(flows.to_vec()), &self.clock) {
+            Some(Answer::Watching) => Some(Vec::new()),
+            Some(Answer::CannotSay(why)) => {
+                let text = format!("intercept {} cannot watch its devices: {why}", line.address);
+                on_finding(&Finding::note("intercept", text));
+                None
+            }
+            _ => None,
+        };
+        Witness { address: line.address, survey, sightings }
     }
 
     fn survey(&self, line: &mut Line, flows: &[Flow]) -> Option<Survey> {
@@ -163,7 +186,7 @@ impl Examination<'_> {
                 index,
                 flow: probe.flow,
                 sent: outcome.sent.get(index).copied().flatten(),
-                here: outcome.here.as_deref(),
+                here: outcome.here.as_deref().ok(),
                 told: outcome.told.get(index).copied().flatten(),
                 way: &way,
                 contact: outcome.contacts.get(index).copied().flatten(),

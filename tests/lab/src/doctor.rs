@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::{fmt, fs, io};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
@@ -81,6 +82,8 @@ pub struct Case {
     pub faults: &'static [Fault],
     /// The doctor has no rights.
     pub is_powerless: bool,
+    /// The doctor is interrupted as soon as a probe has reached the target.
+    pub is_interrupted: bool,
     /// A user is connected to the online server.
     pub has_user: bool,
     /// What `tcpcopy plan` prints for the target and the assistant was done, intercept's line included.
@@ -159,6 +162,12 @@ fn play(case: &Case, peers: &Peers) -> Result<Examined> {
     let _user = if case.has_user { Some(connect_user(&world)?) } else { None };
     let launch = doctor(case, peers);
     let mut doctor = Process::start(world.host(HostName::Online), launch, &scratch)?;
+    if case.is_interrupted {
+        doctor.wait_until("reach the target", PATIENCE, || {
+            half_open(&world, case).is_ok_and(|count| count > 0)
+        })?;
+        doctor.signal(Signal::SIGINT)?;
+    }
     let status = doctor.finish(PATIENCE)?;
     let said: Vec<Line> = serde_json::from_str(&doctor.stdout()?)
         .with_context(|| format!("the doctor said no JSON: {}", doctor.last_words()))?;

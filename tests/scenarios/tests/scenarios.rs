@@ -105,6 +105,7 @@ scenarios! {
     a_neighbour_that_does_not_answer_is_found_out: "segment-unreachable",
     a_source_that_is_a_host_is_found_out: "source-is-assistant",
     a_doctor_without_rights_says_so: "powerless",
+    an_interrupted_doctor_leaves_nothing_behind: "interrupted",
     a_connected_user_lends_the_probe_an_address: "user-connected",
     a_probe_from_nobody_says_what_it_proves: "nobody-connected",
     a_probe_comes_from_where_it_is_told_to: "probe-from",

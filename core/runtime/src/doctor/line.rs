@@ -104,6 +104,8 @@ impl Line {
         if !self.can_say() {
             return None;
         }
+        // What was answered too late belongs to an earlier question.
+        self.answers.clear();
         self.subscriber.ask(question);
         let until = clock.now() + ANSWER_PATIENCE;
         while self.answers.is_empty() && self.failed.is_none() && clock.now() < until {

@@ -105,8 +105,8 @@ impl Sender {
 
     /// Sends the SYNs of those that `is_due` says.
     pub(super) fn send(&mut self, is_due: impl Fn(usize) -> bool) {
-        for (index, probe) in self.probes.iter_mut().enumerate().filter(|(index, _)| is_due(*index)) {
-            log::debug!("probe {index}: {}", probe.syn());
+        let due = self.probes.iter_mut().enumerate().filter(|(index, _)| is_due(*index));
+        for (_, probe) in due {
             probe.sent = Some(transmit(&mut self.sink, &probe.syn()));
         }
     }

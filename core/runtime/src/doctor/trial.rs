@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use tcpcopy_feed::Sighting;
-use tcpcopy_net::{TransmitError, capabilities, route_to};
+use tcpcopy_net::{TransmitError, route_to};
 use tcpcopy_wire::{Endpoint, Flags, Flow};
 
 use super::circuit::Contact;
@@ -32,8 +32,8 @@ pub(super) struct Outcome {
     pub(super) sent: Vec<Option<Result<(), TransmitError>>>,
     /// The control bits of what came back over intercept, and after how many microseconds.
     pub(super) told: Vec<Option<(Flags, u128)>>,
-    /// What was seen on this host of all probes; `None` if nobody could look.
-    pub(super) here: Option<Vec<Sighting>>,
+    /// What was seen on this host of all probes, or why nobody could look.
+    pub(super) here: Result<Vec<Sighting>, String>,
     /// What the target answers this host, where nothing came back.
     pub(super) contacts: Vec<Option<Contact>>,
 }
@@ -52,22 +52,25 @@ impl Trial<'_> {
         let own: Vec<Probe> = self.probes.iter().map(own).collect();
         let all = [self.probes, &own].concat();
         let flows: Vec<Flow> = all.iter().map(|probe| probe.flow).collect();
-        let opened = capabilities().net_raw.then(|| (Sender::open(all).ok(), Watch::begin(flows).ok()));
-        let Some((Some(mut sender), watch)) = opened else { return self.powerless() };
+        let watch = Watch::begin(flows).map_err(|error| error.to_string());
+        let mut sender = match Sender::open(all) {
+            Ok(sender) => sender,
+            Err(error) => return self.powerless(error.to_string()),
+        };
         self.register(lines);
         let told = self.await_told(&mut sender, lines);
         let (here, contacts) = match watch {
-            Some(watch) => self.observe(&mut sender, watch, &told),
-            None => (None, self.contacts(&told)),
+            Ok(watch) => self.observe(&mut sender, watch, &told),
+            Err(why) => (Err(why), self.contacts(&told)),
         };
         let sent = sender.probes[..self.probes.len()].iter().map(|probe| probe.sent).collect();
         Outcome { sent, told, here, contacts }
     }
 
     /// Without rights a connection is all that can be tried.
-    fn powerless(&self) -> Outcome {
+    fn powerless(&self, why: String) -> Outcome {
         let told = vec![None; self.probes.len()];
-        Outcome { sent: vec![None; self.probes.len()], here: None, contacts: self.contacts(&told), told }
+        Outcome { sent: vec![None; self.probes.len()], here: Err(why), contacts: self.contacts(&told), told }
     }
 
     fn register(&self, lines: &mut [Line]) {
@@ -105,7 +108,7 @@ impl Trial<'_> {
         sender: &mut Sender,
         mut watch: Watch,
         told: &[Option<(Flags, u128)>],
-    ) -> (Option<Vec<Sighting>>, Vec<Option<Contact>>) {
+    ) -> (Result<Vec<Sighting>, String>, Vec<Option<Contact>>) {
         thread::sleep(AFTERMATH);
         watch.look();
         let first = self.probes.len();
@@ -127,7 +130,7 @@ impl Trial<'_> {
             })
         };
         let contacts = told.iter().enumerate().map(contact).collect();
-        (Some(watch.sightings().to_vec()), contacts)
+        (Ok(watch.sightings().to_vec()), contacts)
     }
 
     /// Sends probes from number `first` on, those that are not `answered`, and again for a while; `look` tells which are.

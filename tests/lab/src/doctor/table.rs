@@ -16,6 +16,7 @@ const HEALTHY: Case = Case {
     listener: Listener::Intercept(&["-i", "response", "-F", FILTER]),
     faults: &[],
     is_powerless: false,
+    is_interrupted: false,
     has_user: false,
     is_planned: false,
     says: &[
@@ -293,6 +294,17 @@ pub const CASES: &[Case] = &[
         says: &[
             problem("rights", "it has no CAP_NET_RAW"),
             problem("probe", "no probe was sent: this process has no right to"),
+        ],
+        ..HEALTHY
+    },
+    Case {
+        name: "interrupted",
+        about: "the doctor is interrupted while it waits for an answer",
+        listener: Listener::Intercept(&["-i", "response", "-F", "tcp and src port 80"]),
+        is_interrupted: true,
+        says: &[
+            problem("intercept", "does not see answers"),
+            problem("probe", "the examination was interrupted; the connections of the probes were reset"),
         ],
         ..HEALTHY
     },
