@@ -88,7 +88,9 @@ impl Examination<'_> {
         if self.stop.load(Ordering::Relaxed) {
             return on_finding(&Finding::problem("probe", INTERRUPTED));
         }
-        if let Err(why) = &outcome.here {
+        if let Err(why) = &outcome.here
+            && outcome.sent.iter().any(Option::is_some)
+        {
             on_finding(&Finding::note(
                 "probe",
                 format!("what leaves and reaches this host could not be watched: {why}"),

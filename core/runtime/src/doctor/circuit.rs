@@ -264,7 +264,15 @@ impl fmt::Display for Sentence<'_> {
                 "{target} answers with a reset: the host is there, but nobody listens on that port; start the server under test, or \
                  correct the target in -x"
             ),
-            End::NoRight => f.write_str("no probe was sent: this process has no right to"),
+            End::NoRight => write!(
+                f,
+                "no probe was sent, for lack of rights; a plain connection to {target} is {}",
+                match observed.contact {
+                    Some(Contact::Accepted) => "accepted",
+                    Some(Contact::Refused) => "refused: nobody listens on that port",
+                    Some(Contact::Silent) | None => "not answered",
+                }
+            ),
             End::NoRoute => write!(
                 f,
                 "the probe was not sent: this host has no route to {host}; give it one ({ip} route add {host} via ROUTER), or correct \

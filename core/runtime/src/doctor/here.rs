@@ -1,5 +1,7 @@
 //! What the doctor finds on this host: rights, devices, offloads, and the way to each target.
 
+use std::env;
+
 use tcpcopy_engine::{Mapping, Mappings};
 use tcpcopy_net::{Capabilities, Neighbour, capabilities, devices, neighbour, offloads, route_to};
 use tcpcopy_wire::Endpoint;
@@ -14,10 +16,17 @@ pub(super) fn rights() -> Finding {
         Capabilities { net_raw: true, .. } => {
             Finding::ok("rights", "this process may capture, and send as copied users (CAP_NET_RAW)")
         }
-        Capabilities { net_raw: false, .. } => Finding::problem(
-            "rights",
-            "this process may neither capture nor send: it has no CAP_NET_RAW; run it as root, or: setcap cap_net_raw+ep TCPCOPY",
-        ),
+        Capabilities { net_raw: false, .. } => {
+            let program = env::current_exe().unwrap_or_else(|_| "tcpcopy".into());
+            Finding::problem(
+                "rights",
+                format!(
+                    "this process may neither capture nor send: it has no CAP_NET_RAW; run it as root, or: setcap \
+                     cap_net_raw+ep {}",
+                    program.display()
+                ),
+            )
+        }
     }
 }
 

@@ -293,7 +293,10 @@ pub const CASES: &[Case] = &[
         is_powerless: true,
         says: &[
             problem("rights", "it has no CAP_NET_RAW"),
-            problem("probe", "no probe was sent: this process has no right to"),
+            problem(
+                "probe",
+                "no probe was sent, for lack of rights; a plain connection to 10.10.3.2:8080 is accepted",
+            ),
         ],
         ..HEALTHY
     },
