@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use tcpcopy_cli::{RunFlags, device_or_file, expression, number};
-use tcpcopy_core::engine::Mapping;
+use tcpcopy_core::engine::{Mapping, Share};
 use tcpcopy_core::feed::DEFAULT_PORT;
 use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
 
@@ -17,11 +17,14 @@ use crate::intercept_flag::{InterceptName, intercept};
 use crate::mapping_flag::mapping;
 use crate::mirror_flag::{Mirror, mirror};
 use crate::module_flag::{ModuleFlag, module};
+use crate::share_flag::share;
 use crate::sources_flag::{SourceRange, source_range};
 use crate::tempo_flag::{Rate, rate, span, times};
 
 /// The longest time a time-out may be: a week.
 const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
+/// The C tools shift ports by 2048 for each instance, which makes 32 of them.
+pub(crate) const LAST_INSTANCE: u32 = 31;
 
 /// What is replayed, to whom, and how: the options of replaying, and of the commands that are about a replay.
 #[derive(Clone, Debug, Parser)]
@@ -62,6 +65,29 @@ pub(crate) struct Flags {
     /// Replay more and more of the connections, from none at the start to all after 99 seconds
     #[arg(short = 'g', long, conflicts_with = "percent", help_heading = "What is replayed, and to whom")]
     pub(crate) gradual: bool,
+
+    /// As -g, with all of them after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = number(1..=LONGEST_TIMEOUT, "seconds"))]
+    #[arg(
+        allow_negative_numbers = true,
+        conflicts_with = "percent",
+        help_heading = "What is replayed, and to whom"
+    )]
+    pub(crate) ramp: Option<u64>,
+
+    /// Replay the I-th of N equal parts of the connections: N tcpcopys with one part each replay all of them
+    #[arg(long, value_name = "I/N", value_parser = share, help_heading = "What is replayed, and to whom")]
+    pub(crate) share: Option<Share>,
+
+    /// Replay every connection so many times at once, each copy as a user of its own
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value = "1", value_parser = number(1_u16..=1023, "copies"))]
+    #[arg(allow_negative_numbers = true, help_heading = "What is replayed, and to whom")]
+    pub(crate) copies: u16,
+
+    /// Speak from one of 32 parts of the ports, so that tcpcopys with different numbers never meet at a target
+    #[arg(short = 'f', long, value_name = "NUMBER", value_parser = number(0..=LAST_INSTANCE, "the number of a tcpcopy"))]
+    #[arg(allow_negative_numbers = true, help_heading = "What is replayed, and to whom")]
+    pub(crate) instance: Option<u32>,
 
     /// Replay only connections whose beginning was captured
     #[arg(short = 'O', long, help_heading = "What is replayed, and to whom")]

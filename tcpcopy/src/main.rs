@@ -22,6 +22,7 @@ mod new_module;
 mod plan;
 mod report;
 mod report_json;
+mod share_flag;
 mod sources_flag;
 mod status_line;
 mod summary;

@@ -30,6 +30,10 @@ fn help_names_every_option() {
         "-H, --loopback-source",
         "-r, --percent",
         "-g, --gradual",
+        "--ramp",
+        "--share",
+        "-n, --copies",
+        "-f, --instance",
         "-O, --only-whole",
         "-i, --device",
         "-F, --filter",
@@ -199,7 +203,24 @@ fn a_wrong_value_is_told_in_one_sentence() {
         with(&["-g", "-r", "20"]),
         "tcpcopy: -g/--gradual and -r/--percent exclude each other; give one of them"
     );
-    assert_eq!(with(&["-n", "2"]), "tcpcopy: there is no option -n; --help lists the options");
+    assert_eq!(
+        with(&["--ramp", "60", "-r", "20"]),
+        "tcpcopy: --ramp and -r/--percent exclude each other; give one of them"
+    );
+    assert_eq!(
+        with(&["-n", "0"]),
+        "tcpcopy: -n/--copies cannot be \"0\": it takes a number from 1 to 1023 (copies)"
+    );
+    assert_eq!(
+        with(&["-f", "32"]),
+        "tcpcopy: -f/--instance cannot be \"32\": it takes a number from 0 to 31 (the number of a tcpcopy)"
+    );
+    assert_eq!(
+        with(&["--share", "3/2"]),
+        "tcpcopy: --share cannot be \"3/2\": it is no part of a whole; it takes one of up to 64 parts, as 1/3, 2/3 \
+         and 3/3"
+    );
+    assert_eq!(with(&["-z"]), "tcpcopy: there is no option -z; --help lists the options");
 }
 
 #[test]

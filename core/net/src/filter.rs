@@ -44,10 +44,10 @@ fn end_filter(end: &str, online: &[(Option<IpAddr>, u16)], targets: &[Endpoint])
     if extended.is_empty() {
         return tcp;
     }
-    // Next header 0, 43 and 60: hop-by-hop, routing and destination options (RFC 8200 §4). Behind them ICMPv6 (58) is
-    // common, from multicast listeners, and never wanted.
+    // Next header 0, 43, 44 and 60: hop-by-hop, routing, fragment and destination options (RFC 8200 §4). Behind them
+    // ICMPv6 (58) is common, from multicast listeners, and never wanted.
     format!(
-        "({tcp} or (ip6 and ({}) and (ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 60) and ip6[40] != 58))",
+        "({tcp} or (ip6 and ({}) and (ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] = 60) and ip6[40] != 58))",
         extended.join(" or ")
     )
 }
@@ -214,12 +214,14 @@ mod tests {
         let filter = capture_filter(&[(Some(addr("fd00::1")), 80)], &[]);
         for (to, passes) in [("fd00::1", true), ("fd00::2", false)] {
             let mut packet = tcp(to, 80);
-            packet[6] = 60;
             packet.splice(40..40, [6, 0, 1, 4, 0, 0, 0, 0]);
             let program = compile(&filter, Linktype::ETHERNET);
-            assert_eq!(program.filter(&ethernet(&[], &packet)), passes, "{to}");
-            packet[40] = 58;
-            assert!(!program.filter(&ethernet(&[], &packet)), "ICMPv6 to {to}");
+            for header in [0, 43, 44, 60] {
+                (packet[6], packet[40]) = (header, 6);
+                assert_eq!(program.filter(&ethernet(&[], &packet)), passes, "{header} to {to}");
+                packet[40] = 58;
+                assert!(!program.filter(&ethernet(&[], &packet)), "ICMPv6 behind {header} to {to}");
+            }
         }
     }
 
