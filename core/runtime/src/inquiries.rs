@@ -12,8 +12,8 @@ use crate::watch::Watch;
 
 /// Answers that are worked at at once.
 const MOST_PENDING: usize = 8;
-/// Peers whose flows are watched at once.
-const MOST_WATCHES: usize = 4;
+/// Peers whose flows are watched at once, each with a megabyte for every device.
+const MOST_WATCHES: usize = 2;
 /// How often captures, and answers, are looked at.
 const LOOK: Duration = Duration::from_millis(5);
 /// A watch that nobody asks about ends after so many looks: half a minute.

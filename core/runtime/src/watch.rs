@@ -7,7 +7,7 @@ use tcpcopy_net::{
 use tcpcopy_wire::{Flow, Segment, parse_frame};
 
 /// Devices that are watched at most, in the kernel's order.
-const MOST_DEVICES: usize = 64;
+const MOST_DEVICES: usize = 32;
 /// Few packets are waited for: the least that a capture can have.
 const RING_BYTES: usize = 1 << 20;
 const HEADERS: u32 = 256;
