@@ -23,6 +23,7 @@ use crate::{IntakeChoice, mapping_name};
 use circuit::{End, Observed, Sentence, Way, Witness};
 pub use finding::{Finding, State};
 use line::Line;
+pub(crate) use probe::packet_of;
 use probe::{Origin, Probe};
 use trial::{Outcome, Trial};
 

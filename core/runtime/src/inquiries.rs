@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tcpcopy_feed::{Answer, PeerId, Question, Survey, SurveyedDevice};
 use tcpcopy_net::{devices, forwarded, forwards, lets_through, reverse_path_dropped};
-use tcpcopy_wire::{Flags, Flow, Instant, Ipv4Identification, Segment, emit};
+use tcpcopy_wire::{Flags, Flow, Instant, Segment};
 
+use crate::doctor::packet_of;
 use crate::watch::Watch;
 
 /// Answers that are worked at at once.
@@ -115,7 +116,8 @@ fn survey(capturing: &Capturing, flows: &[Flow]) -> Survey {
     let known = devices().unwrap_or_default();
     let is_up = |name: &str| name == "any" || known.iter().any(|device| device.name == name && device.is_up);
     let own = |flow: &Flow| known.iter().any(|device| device.addresses.contains(&flow.client.addr));
-    let lets_through = |flow: &Flow| lets_through(&capturing.filter, &answer_of(flow)).unwrap_or(false);
+    let lets_through =
+        |flow: &Flow| lets_through(&capturing.filter, &packet_of(&answer_of(flow))).unwrap_or(false);
     Survey {
         forwards: [forwards(true), forwards(false)],
         forwarded: forwarded(),
@@ -131,19 +133,10 @@ fn survey(capturing: &Capturing, flows: &[Flow]) -> Survey {
     }
 }
 
-/// The packet with which a target accepts the connection of a flow; empty where the flow's ends do not fit together.
-fn answer_of(flow: &Flow) -> Vec<u8> {
-    let segment = Segment {
-        source: flow.server,
-        destination: flow.client,
-        flags: Flags::SYN | Flags::ACK,
-        ttl: 64,
-        ..Segment::default()
-    };
-    let mut packet = vec![0; 128];
-    let len = emit(&segment, Ipv4Identification::default(), [&[], &[]], &mut packet).unwrap_or(0);
-    packet.truncate(len);
-    packet
+/// The segment with which a target accepts the connection of a flow.
+fn answer_of(flow: &Flow) -> Segment<'static> {
+    let flags = Flags::SYN | Flags::ACK;
+    Segment { source: flow.server, destination: flow.client, flags, ttl: 64, ..Segment::default() }
 }
 
 /// Watches until the report is asked for, the peer is gone, or half a minute has passed.

@@ -107,6 +107,7 @@ scenarios! {
     an_intercept_with_the_wrong_filter_is_found_out: "wrong-filter",
     an_intercept_on_the_wrong_device_is_found_out: "wrong-device",
     a_capture_on_the_wrong_device_is_named: "wrong-online-device",
+    a_filter_that_leaves_users_out_is_noted: "wrong-online-filter",
     a_target_that_drops_what_arrives_is_found_out: "dropped-on-arrival",
     a_target_that_drops_what_it_answers_is_found_out: "dropped-on-leaving",
     a_target_that_drops_copied_users_is_found_out: "users-dropped",

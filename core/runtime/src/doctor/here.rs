@@ -3,12 +3,15 @@
 use std::env;
 
 use tcpcopy_engine::{Mapping, Mappings};
-use tcpcopy_net::{Capabilities, Neighbour, capabilities, devices, neighbour, offloads, route_to};
+use tcpcopy_net::{
+    Capabilities, Device, Neighbour, capabilities, devices, lets_through, neighbour, offloads, route_to,
+};
 use tcpcopy_wire::Endpoint;
 
 use super::circuit::Way;
 use super::finding::Finding;
-use crate::{CaptureChoice, IntakeChoice};
+use super::probe::{Probe, nobody, packet_of};
+use crate::{CaptureChoice, IntakeChoice, mapping_name};
 
 /// Whether this process may capture, and send as somebody else.
 pub(super) fn rights() -> Finding {
@@ -67,12 +70,32 @@ fn captured_devices(choice: &CaptureChoice, mappings: &Mappings) -> Vec<Finding>
     if findings.is_empty() {
         findings.push(Finding::ok("devices", format!("users are captured on {}", names.join(", "))));
     }
+    findings.extend(choice.filter.as_deref().and_then(|filter| left_out(filter, &known, mappings)));
     findings.extend(names.iter().filter_map(|name| offloaded(name)));
     findings
 }
 
+/// An online server whose users the filter of `-F` leaves out: right only where mirrors wrap what they send.
+fn left_out(filter: &str, known: &[Device], mappings: &Mappings) -> Option<Finding> {
+    let own = known.iter().flat_map(|device| &device.addresses).find(|addr| !addr.is_loopback());
+    let users_of = |mapping: &&Mapping| {
+        let addr = mapping.online.addr.or(own.copied())?;
+        let server = Endpoint::new(addr, mapping.online.port);
+        lets_through(filter, &packet_of(&Probe::from_address(server, nobody(addr.is_ipv4())).syn()))
+    };
+    let mapping = mappings.as_slice().iter().find(|mapping| users_of(mapping) == Some(false))?;
+    Some(Finding::note(
+        "devices",
+        format!(
+            "the filter of -F, \"{filter}\", does not let through what users send to {}, unless it comes wrapped by a mirror; \
+             without -F one is made from -x",
+            mapping_name(mapping)
+        ),
+    ))
+}
+
 /// Online addresses that none of the devices captured on carries: right for a mirror, and wrong elsewhere.
-fn not_carried(names: &[String], known: &[tcpcopy_net::Device], mappings: &Mappings) -> Option<Finding> {
+fn not_carried(names: &[String], known: &[Device], mappings: &Mappings) -> Option<Finding> {
     let chosen =
         || known.iter().filter(|device| names.iter().any(|name| name == "any" || *name == device.name));
     let online = mappings.as_slice().iter().filter_map(|mapping| mapping.online.addr);

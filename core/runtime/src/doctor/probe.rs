@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tcpcopy_engine::SourcePool;
 use tcpcopy_net::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError, online_users};
-use tcpcopy_wire::{Endpoint, Flags, Flow, Ipv4Identification, Options, Segment, SeqNum, emit};
+use tcpcopy_wire::{Endpoint, Flags, Flow, Ipv4Identification, Options, Segment, SeqNum, emit, header_len};
 
 use crate::socket::random;
 
@@ -65,7 +65,8 @@ impl Probe {
         Self { flow, origin: Origin::Named, isn: SeqNum((chance >> 32) as u32), sent: None }
     }
 
-    fn syn(&self) -> Segment<'static> {
+    /// What begins its connection.
+    pub(super) fn syn(&self) -> Segment<'static> {
         let options = Options { mss: Some(MSS), ..Options::default() };
         Segment { seq: self.isn, flags: Flags::SYN, window: WINDOW, options, ..self.segment() }
     }
@@ -81,7 +82,7 @@ impl Probe {
 }
 
 /// The address of nobody, set apart for documentation.
-const fn nobody(v4: bool) -> IpAddr {
+pub(super) const fn nobody(v4: bool) -> IpAddr {
     if v4 {
         IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))
     } else {
@@ -124,12 +125,18 @@ impl Drop for Sender {
 }
 
 fn transmit(sink: &mut impl Sink, segment: &Segment<'_>) -> Result<(), TransmitError> {
-    let mut packet = [0; 128];
-    let len = emit(segment, Ipv4Identification(segment.seq.0 as u16), [&[], &[]], &mut packet)
-        .map_err(|_| TransmitError::Malformed)?;
-    let mut sent = sink.send(&packet[..len]);
+    let mut sent = sink.send(&packet_of(segment));
     sink.flush(&mut |_, error| sent = Err(error));
     sent
+}
+
+/// The packet of a segment without payload; empty where its ends do not fit together.
+pub(crate) fn packet_of(segment: &Segment<'_>) -> Vec<u8> {
+    let mut packet = vec![0; header_len(segment)];
+    let identification = Ipv4Identification(segment.seq.0 as u16);
+    let length = emit(segment, identification, [&[], &[]], &mut packet).unwrap_or(0);
+    packet.truncate(length);
+    packet
 }
 
 #[cfg(test)]

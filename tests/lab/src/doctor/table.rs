@@ -230,6 +230,13 @@ pub const CASES: &[Case] = &[
         ..HEALTHY
     },
     Case {
+        name: "wrong-online-filter",
+        about: "tcpcopy's own filter leaves the users out",
+        options: &["-x", "10.10.1.2:8080-10.10.3.2:8080", "-c", "10.30.0.x", "-F", "tcp and dst port 80"],
+        says: &[note("devices", "does not let through what users send to 10.10.1.2:8080"), ARRIVED],
+        ..HEALTHY
+    },
+    Case {
         name: "dropped-on-arrival",
         about: "the target's packet filter drops all that comes to the server",
         faults: &[Fault::Drops(Target, "input", "tcp dport 8080")],
