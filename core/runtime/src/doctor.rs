@@ -70,7 +70,13 @@ impl Examination<'_> {
     fn run(&self, on_finding: &mut dyn FnMut(&Finding)) {
         on_finding(&here::rights());
         here::capture(&self.options.intake, &self.options.mappings).iter().for_each(&mut *on_finding);
-        let mappings = self.mappings();
+        let mut mappings = self.mappings();
+        if mappings.len() > MAX_INQUIRY_FLOWS {
+            let text =
+                format!("only the first {MAX_INQUIRY_FLOWS} of {} targets are looked at", mappings.len());
+            on_finding(&Finding::note("probe", text));
+            mappings.truncate(MAX_INQUIRY_FLOWS);
+        }
         for mapping in &mappings {
             on_finding(&here::route(mapping, &here::way_to(mapping.target)));
         }
@@ -119,7 +125,6 @@ impl Examination<'_> {
                 probed.push(*mapping);
             }
         }
-        probed.truncate(MAX_INQUIRY_FLOWS);
         probed
     }
 
