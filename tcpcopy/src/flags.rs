@@ -11,7 +11,6 @@ use tcpcopy_core::engine::{Mapping, Share};
 use tcpcopy_core::feed::DEFAULT_PORT;
 use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
 
-use crate::commands::Command;
 use crate::endpoint_flag::host_address;
 use crate::idle_flags::IdleFlags;
 use crate::intercept_flag::{InterceptName, intercept};
@@ -27,28 +26,10 @@ const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
 /// The C tools shift ports by 2048 for each instance, which makes 32 of them.
 pub(crate) const LAST_INSTANCE: u32 = 31;
 
-const EXAMPLES: &str = "\
-Examples:
-  tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.20.0.x
-      What users say to port 80 of this machine is replayed to 10.10.3.2:8080. The target sees
-      users from 10.20.0.1 to 10.20.0.254; its routes send what it answers them to 10.10.3.3,
-      where intercept runs.
-  tcpcopy -x 10.0.0.1:80-10.10.3.2:80,[fd00::1]:80-[fd00::2]:80 -s 10.10.3.3 -r 20 -d
-      One connection in five, by IPv4 and IPv6, in the background.
-  tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 --offline -i 'monday-*.pcap.gz' -a 2
-      What was recorded on Monday, twice as fast.";
-
-/// Replays live TCP traffic of a production server, as real TCP connections, against a test server.
+/// What is replayed, to whom, and how: the options of replaying, and of the commands that are about a replay.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tcpcopy", version, disable_help_flag = true, disable_version_flag = true)]
-#[command(max_term_width = 100, after_help = EXAMPLES)]
-#[command(override_usage = "tcpcopy -x MAPPING[,...] -s INTERCEPT[,...] [OPTIONS]\n       tcpcopy COMMAND")]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(disable_help_subcommand = true)]
 pub(crate) struct Flags {
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-
     /// Replay what users say to PORT (of this ADDRESS) to TARGET:PORT; IPv6 addresses in brackets
     #[arg(
         short = 'x',
@@ -313,13 +294,6 @@ mod tests {
         assert_eq!((flags.connections, flags.rtt, flags.percent), (4, Some(0), 20));
         assert!(flags.lonely && flags.overlap_turns && flags.only_whole && flags.pcap_capture);
         assert!(flags.single && flags.dnat && flags.idle.remark().is_some());
-    }
-
-    #[test]
-    fn a_command_needs_no_mapping_and_goes_with_no_option() {
-        let flags = Flags::try_parse_from(["tcpcopy", "ctl", "swap", "80", "m.so", "--migrate"]).unwrap();
-        assert!(matches!(flags.command, Some(Command::Ctl(_))) && flags.mapping.is_empty());
-        assert!(Flags::try_parse_from(["tcpcopy", "-x", "80-10.10.3.2:80", "ctl", "status"]).is_err());
     }
 
     #[test]

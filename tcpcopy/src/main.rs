@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+mod command_line;
 mod commands;
 mod configuration;
 mod ctl;
+mod doctor;
 mod endpoint_flag;
 mod flags;
 mod idle_flags;
@@ -18,6 +20,7 @@ mod mapping_flag;
 mod mirror_flag;
 mod module_flag;
 mod new_module;
+mod plan;
 mod report;
 mod report_json;
 mod share_flag;
@@ -33,6 +36,7 @@ use tcpcopy_cli::{Failure, Program, Running, run_program};
 use tcpcopy_core::host::probe;
 use tcpcopy_core::runtime::{Replay, ReplayOptions};
 
+use crate::command_line::CommandLine;
 use crate::flags::Flags;
 use crate::report::Subject;
 use crate::status_line::StatusLine;
@@ -53,10 +57,10 @@ fn main() -> ExitCode {
     run_program(PROGRAM, run)
 }
 
-fn run(flags: Flags) -> Result<(), Failure> {
-    match &flags.command {
+fn run(line: CommandLine) -> Result<(), Failure> {
+    match &line.command {
         Some(command) => command.run(),
-        None => replay(&flags),
+        None => replay(&line.flags),
     }
 }
 
