@@ -5,6 +5,7 @@ mod beginnings;
 mod capture;
 mod closing;
 mod conversing;
+mod copies;
 mod documentation;
 mod early_answers;
 mod generations;
