@@ -15,6 +15,7 @@ mod flags;
 mod idle_flags;
 mod intake;
 mod intercept_flag;
+mod manual;
 mod mapping_flag;
 mod mirror_flag;
 mod module_flag;
@@ -40,7 +41,8 @@ use crate::flags::Flags;
 use crate::report::Subject;
 use crate::status_line::StatusLine;
 
-const PROGRAM: Program = Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION") };
+const PROGRAM: Program =
+    Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION"), manual: manual::SECTIONS };
 
 /// The word by which this program is started to try a module, in a process of its own.
 const PROBE: &str = "module-probe";
@@ -89,7 +91,7 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
                 log::info!("{}", summary::line(snapshot));
             }
         },
-        || running.hang_up(),
+        |notice| running.handle_notice(notice),
     );
     running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
     match &end.snapshot.recording {

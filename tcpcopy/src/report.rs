@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_report_explains_everything_that_happened() {
-        let program = Program { name: "tcpcopy", version: "0.1.0" };
+        let program = Program { name: "tcpcopy", version: "0.1.0", manual: &[] };
         let expected = "\
 tcpcopy 0.1.0 ran for 12m 3s
 Captured
@@ -361,7 +361,7 @@ Answers for 80: 13,549 requests, 13,545 compared, 132 answered differently
         snapshot.capture.kernel_dropped = 0;
         snapshot.modules = ModulesTotals::default();
         end.comparisons.clear();
-        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &end);
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
         let expected = "\
 tcpcopy 0.1.0 ran for 12m 3s
 Captured
@@ -390,7 +390,7 @@ Responses of the targets
         let mut end = example();
         end.snapshot.copies = 10;
         end.snapshot.engine.sessions_without_source = 301;
-        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &end);
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
         let line =
             "  copies                7.50  of 10 for each connection (-n); more addresses in -c help\n";
         assert!(text.contains(line), "{text}");

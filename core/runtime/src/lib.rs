@@ -49,6 +49,7 @@ pub use modules::{
 pub use recorded::{FileTotals, RecordingChoice, RecordingTotals, Tempo};
 pub use relaying::{Relaying, RelayingOptions};
 pub use replay::{Replay, ReplayOptions};
+pub use signals::Notice;
 pub use snapshot::{
     CaptureTotals, FeedTotals, PeerTotals, RelaySnapshot, ReplayEnd, ReplaySnapshot, TransmitTotals,
     UnusableFrames,

@@ -13,6 +13,7 @@ use tcpcopy_wire::Instant;
 use crate::captures::Captures;
 use crate::inquiries::{Capturing, Inquiries};
 use crate::rounds::{Round, Rounds};
+use crate::signals::Notice;
 use crate::socket::{Outcome, READ_BYTES, ReadError, Readiness, random, read_some, tune, write_some};
 use crate::{PeerTotals, RelaySnapshot, StartError};
 
@@ -106,19 +107,19 @@ impl Relaying {
     }
 
     /// Relays until SIGINT or SIGTERM, or until no device is left to capture on, and returns the last snapshot.
-    /// `on_snapshot` is called once per interval; SIGHUP calls `on_hangup`.
+    /// `on_snapshot` is called once per interval; SIGHUP and SIGUSR1 call `on_notice`.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&RelaySnapshot),
-        mut on_hangup: impl FnMut(),
+        mut on_notice: impl FnMut(Notice),
     ) -> RelaySnapshot {
         while self.captures.is_alive() {
             let round = self.wait();
             if round.stop {
                 break;
             }
-            if round.hangup {
-                on_hangup();
+            if let Some(notice) = round.notice {
+                on_notice(notice);
             }
             if round.look {
                 self.look_at_captures();
