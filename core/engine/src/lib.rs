@@ -10,12 +10,14 @@
 
 mod backlog;
 mod congestion;
+mod datagrams;
 mod engine;
 mod incoming;
 mod joining;
 mod judge;
 mod mapping;
 mod options;
+mod path_mtu;
 mod reassembly;
 mod registration;
 mod replica;
@@ -32,6 +34,7 @@ mod turns;
 mod verdict;
 mod workload;
 
+pub use datagrams::{DatagramStatistics, Datagrams, FragmentTotals, Uncopied};
 pub use engine::{Engine, SessionId, SessionSummary};
 pub use mapping::{Mapping, Mappings, OnlineAddress};
 pub use options::{EngineOptions, Pace, Sampling};

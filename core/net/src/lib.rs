@@ -19,6 +19,6 @@ pub use capture::{
     Frame, KernelStatistics, LiveCapture,
 };
 pub use devices::{Device, DeviceError, devices, devices_for};
-pub use filter::{answer_filter, capture_filter};
+pub use filter::{answer_filter, capture_filter, datagram_filter};
 pub use recording::{FileInput, ReadingProgress, RecordedFrame, Recording, RecordingError, capture_files};
 pub use transmit::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError};
