@@ -27,6 +27,20 @@ const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
 /// The C tools shift ports by 2048 for each instance, which makes 32 of them.
 pub(crate) const LAST_INSTANCE: u32 = 31;
 
+/// Options that mean nothing where there are neither connections nor answers.
+const OF_CONNECTIONS: [&str; 10] = [
+    "only_whole",
+    "top_speed",
+    "response_timeout",
+    "idle_timeout",
+    "mss",
+    "rtt",
+    "overlap_turns",
+    "module",
+    "module_faults",
+    "admin",
+];
+
 const EXAMPLES: &str = "\
 Examples:
   tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.20.0.x
@@ -61,7 +75,13 @@ pub(crate) struct Flags {
     pub(crate) mapping: Vec<Mapping>,
 
     /// Where intercept runs, by address or name; all of them are told of every connection
-    #[arg(short = 's', long, required = true, value_name = "HOST[:PORT],...", value_delimiter = ',')]
+    #[arg(
+        short = 's',
+        long,
+        required_unless_present = "udp",
+        value_name = "HOST[:PORT],...",
+        value_delimiter = ','
+    )]
     #[arg(value_parser = intercept, help_heading = "What is replayed, and to whom")]
     pub(crate) intercept: Vec<InterceptName>,
 
@@ -111,6 +131,10 @@ pub(crate) struct Flags {
     /// Replay only connections whose beginning was captured
     #[arg(short = 'O', long, help_heading = "What is replayed, and to whom")]
     pub(crate) only_whole: bool,
+
+    /// Replay UDP instead of TCP: datagrams, one by one, without waiting for answers; -s is not needed
+    #[arg(long, conflicts_with_all = OF_CONNECTIONS, help_heading = "What is replayed, and to whom")]
+    pub(crate) udp: bool,
 
     /// Capture on these devices [default: those that carry the online addresses, and loopback]; with
     /// --offline: replay these files, * and ? in their names as in a shell, - for standard input
@@ -256,6 +280,15 @@ pub(crate) struct Flags {
     pub(crate) run: RunFlags,
 }
 
+impl Flags {
+    /// One sentence for the log about options that have nothing to do for UDP and do no harm, if any was given.
+    pub(crate) fn remark_on_udp(&self) -> Option<&'static str> {
+        let is_about_answers = !self.intercept.is_empty() || self.lonely || self.single || self.dnat;
+        (self.udp && is_about_answers)
+            .then_some("with --udp nothing comes back: -s, -L, --single and --dnat are without effect")
+    }
+}
+
 /// `-H`: an address that a target can answer to.
 fn stand_in(text: &str) -> Result<IpAddr, String> {
     let allowed = "it takes an address that the targets route to intercept";
@@ -313,6 +346,19 @@ mod tests {
         assert_eq!((flags.connections, flags.rtt, flags.percent), (4, Some(0), 20));
         assert!(flags.lonely && flags.overlap_turns && flags.only_whole && flags.pcap_capture);
         assert!(flags.single && flags.dnat && flags.idle.remark().is_some());
+    }
+
+    #[test]
+    fn udp_needs_no_intercept_and_a_command_of_the_c_tools_names_one_nevertheless() {
+        let parsed = |arguments: &[&str]| {
+            let udp = ["tcpcopy", "-x", "53-10.10.3.2:53", "--udp"];
+            Flags::try_parse_from(udp.iter().chain(arguments)).unwrap()
+        };
+        assert_eq!(parsed(&["-n", "3", "-r", "20", "-H", "10.0.0.9"]).remark_on_udp(), None);
+        assert_eq!(
+            parsed(&["-s", "10.10.3.3"]).remark_on_udp(),
+            Some("with --udp nothing comes back: -s, -L, --single and --dnat are without effect")
+        );
     }
 
     #[test]

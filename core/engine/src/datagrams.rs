@@ -126,7 +126,13 @@ impl Datagrams {
         self.options.copies
     }
 
-    /// Counters since construction, and what is held now.
+    /// Datagrams captured so far.
+    #[must_use]
+    pub fn captured(&self) -> u64 {
+        self.statistics.captured
+    }
+
+    /// Counters since construction, and what is held now. Looks at every unfinished packet: for reports.
     #[must_use]
     pub fn statistics(&self) -> DatagramStatistics {
         DatagramStatistics {

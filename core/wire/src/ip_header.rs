@@ -87,7 +87,7 @@ impl IpHeader {
         // Don't fragment; or more fragments, and the offset in units of eight bytes.
         let fragmenting = match self.part {
             Part::Whole => 0x4000,
-            Part::Fragment { offset, has_more } => u16::from(has_more) << 13 | offset / 8,
+            Part::Fragment { offset, has_more } => (u16::from(has_more) << 13) | (offset / 8),
         };
         header[6..8].copy_from_slice(&fragmenting.to_be_bytes());
         header[8] = self.ttl;
@@ -117,7 +117,7 @@ impl IpHeader {
     fn v6_fragment(&self, offset: u16, has_more: bool) -> [u8; IPV6_FRAGMENT_HEADER_LEN] {
         let mut header = [0; IPV6_FRAGMENT_HEADER_LEN];
         header[0] = self.protocol;
-        header[2..4].copy_from_slice(&(offset & !7 | u16::from(has_more)).to_be_bytes());
+        header[2..4].copy_from_slice(&((offset & !7) | u16::from(has_more)).to_be_bytes());
         header[4..8].copy_from_slice(&self.identification.to_be_bytes());
         header
     }

@@ -99,7 +99,8 @@ fn datagram<'a>(user: &str, online: &str, payload: &'a [u8]) -> Datagram<'a> {
 }
 
 fn pool(first: &str, last: &str) -> Option<SourcePool> {
-    Some(SourcePool::new(vec![(first.parse().unwrap(), last.parse().unwrap())]))
+    let end = |text: &str| text.parse().expect("an address");
+    Some(SourcePool::new(vec![(end(first), end(last))]))
 }
 
 #[test]

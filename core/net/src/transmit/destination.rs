@@ -74,7 +74,7 @@ pub(super) fn datagram_part(packet: &[u8]) -> Option<DatagramPart> {
                         u32::from_be_bytes([fragment[4], fragment[5], fragment[6], fragment[7]]);
                     let fragmenting = u16::from_be_bytes([fragment[2], fragment[3]]);
                     // As IPv4 has it: the offset below, the bit for more fragments above.
-                    let fragmenting = fragmenting >> 3 | (fragmenting & 1) << 13;
+                    let fragmenting = (fragmenting >> 3) | ((fragmenting & 1) << 13);
                     (fragmenting, identification, content.get(FRAGMENT_HEADER_LEN..)?)
                 }
                 _ => return None,
