@@ -273,8 +273,8 @@ impl Actions {
 
     /// In [`Conversation::reconnected`](crate::Conversation::reconnected), or in
     /// [`Conversation::opened`](crate::Conversation::opened) of a session whose connection is yet to be opened: the
-    /// connection begins with words of the module's own. Until [`end_prologue`](Self::end_prologue) only what is [inserted](Self::insert) is said; client
-    /// bytes are not given, and may not be dealt with.
+    /// connection begins with words of the module's own. Until [`end_prologue`](Self::end_prologue) only what is
+    /// [inserted](Self::insert) is said; client bytes are not given, and may not be dealt with.
     pub fn begin_prologue(&mut self) {
         self.step(Step::BEGIN_PROLOGUE, 0, &[]);
     }

@@ -109,8 +109,8 @@ pub trait Conversation: Send {
     /// `side` has closed: no more bytes of it will come. Of the target, told while its bytes are wanted: on the present
     /// connection, by its close or its reset; a turn that is not complete after this call is
     /// [said again](Self::reconnected) if the connection is lost, so an answer that ends with its connection has to be
-    /// completed here. Of the online server, told once everything it said before was dealt with. Client bytes that are left stay with the conversation until it deals with them; what it
-    /// had promised for bytes to come is void.
+    /// completed here. Of the online server, told once everything it said before was dealt with. Client bytes that are
+    /// left stay with the conversation until it deals with them; what it had promised for bytes to come is void.
     ///
     /// # Errors
     /// [`GiveUp`]: the session cannot go on.

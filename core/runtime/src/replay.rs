@@ -78,8 +78,9 @@ pub struct Replay {
     captures_answers: bool,
     /// Verdicts that the log has told of.
     told: [bool; Verdict::ALL.len()],
-    /// What users say is not looked at before that moment, or before the first intercept is there.
-    feed_awaited_until: Instant,
+    /// What users say waits in the ring until that moment, or until the first intercept is there: it may have to prepare
+    /// for what modules want of the first responses.
+    feed_awaited_until: Option<Instant>,
 }
 
 impl Replay {
@@ -110,7 +111,7 @@ impl Replay {
             single: options.single,
             dnat: options.dnat,
         };
-        let feed_awaited_until = if fresh.is_empty() { now } else { now + FEED_PATIENCE };
+        let feed_awaited_until = (!fresh.is_empty()).then(|| now + FEED_PATIENCE);
         let feeds = Feeds::start(&options.intercepts, feed_options, token + 1, now)?;
         let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;
         let mut engine = Engine::new(options.engine, options.mappings.clone(), random());
@@ -152,8 +153,8 @@ impl Replay {
     }
 
     /// Replays until SIGINT or SIGTERM, or until no device is left to capture on, or all that is in the files has been
-    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
-    /// files to be opened anew) and has changed modules loaded again.
+    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls
+    /// `on_hangup` (for log files to be opened anew) and has changed modules loaded again.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
@@ -184,7 +185,7 @@ impl Replay {
 
     fn wait(&mut self) -> Round {
         let now = self.rounds.now();
-        let awaited = Some(self.feed_awaited_until).filter(|until| now < *until);
+        let awaited = self.feed_awaited_until;
         let may_take = awaited.is_none() && self.intake.is_ready();
         let is_busy = self.is_transmitting || may_take || self.feeds.is_ready();
         let intake = self.intake.poll_timeout(now).filter(|_| awaited.is_none());
@@ -196,21 +197,13 @@ impl Replay {
         })
     }
 
-    /// Whether what users say still waits, in the ring, for the first intercept: it may have to prepare for what modules want
-    /// of the first responses.
-    fn awaits_feed(&mut self, now: Instant) -> bool {
-        if self.feeds.reaches_one() {
-            self.feed_awaited_until = now;
-        }
-        now < self.feed_awaited_until
-    }
-
     /// One round: everything that has come in goes through the engine, everything that is due goes out.
     fn turn(&mut self, now: Instant) {
-        let awaits_feed = self.awaits_feed(now);
         let engine = &mut self.engine;
-        if !awaits_feed {
-            self.intake.dispatch(now, self.feeds.reaches_one(), engine);
+        let reaches_one = self.feeds.reaches_one();
+        self.feed_awaited_until.take_if(|until| reaches_one || *until <= now);
+        if self.feed_awaited_until.is_none() {
+            self.intake.dispatch(now, reaches_one, engine);
         }
         self.feeds.read(now, |id, segment| {
             log::trace!("response for session {:x}: {segment}", id.to_bits());

@@ -27,6 +27,8 @@ const SHELF: &str = "modules";
 /// Where the C tools are.
 const C_TCPCOPY: &str = "C_TCPCOPY_BIN";
 const C_INTERCEPT: &str = "C_INTERCEPT_BIN";
+/// The C tcpcopy that replays files is another build of it.
+const C_TCPCOPY_OFFLINE: &str = "C_TCPCOPY_OFFLINE_BIN";
 
 /// Whose programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +121,15 @@ impl Peers {
             (None, None) => Ok(None),
             _ => bail!("to run the C tools, set both {C_TCPCOPY} and {C_INTERCEPT}"),
         }
+    }
+
+    /// The C tools that replay files, when `C_TCPCOPY_OFFLINE_BIN` and `C_INTERCEPT_BIN` say where they are.
+    ///
+    /// # Errors
+    /// When a file is missing.
+    pub fn c_offline() -> Result<Option<Self>> {
+        let programs = Program::c(C_TCPCOPY_OFFLINE)?.zip(Program::c(C_INTERCEPT)?);
+        Ok(programs.map(|(tcpcopy, intercept)| Self { tcpcopy, intercept, libraries: PathBuf::new() }))
     }
 
     /// Those that were asked for.
@@ -237,7 +248,9 @@ impl Peers {
             if scenario.is_udp() { launch.arg("--udp") } else { launch.args(["-s", &ASSISTANT.to_string()]) };
         launch = launch.args(tcpcopy.options);
         if scenario.is_recorded {
-            launch = launch.arg("--offline").arg("-i").arg(recording(scratch));
+            // The C tcpcopy has it in its build.
+            launch = launch.args((self.tcpcopy.make == Make::Ours).then_some("--offline"));
+            launch = launch.arg("-i").arg(recording(scratch));
         }
         for (mapping, module) in mine.iter().filter_map(|mapping| Some((mapping, mapping.module?))) {
             let module = module.argument(&scratch.join(SHELF));

@@ -10,7 +10,7 @@ mod losses;
 pub(crate) mod modules;
 mod outages;
 pub(crate) mod plans;
-mod recordings;
+pub(crate) mod recordings;
 mod targets;
 
 use crate::mysql;
