@@ -49,6 +49,8 @@ Examples:
       where intercept runs.
   tcpcopy -x 10.0.0.1:80-10.10.3.2:80,[fd00::1]:80-[fd00::2]:80 -s 10.10.3.3 -r 20 -d
       One connection in five, by IPv4 and IPv6, in the background.
+  tcpcopy --udp -x 53-10.10.3.2:53 -c 10.20.0.x -n 3
+      Every datagram to port 53 three times, from three addresses.
   tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 --offline -i 'monday-*.pcap.gz' -a 2
       What was recorded on Monday, twice as fast.";
 
@@ -132,7 +134,8 @@ pub(crate) struct Flags {
     #[arg(short = 'O', long, help_heading = "What is replayed, and to whom")]
     pub(crate) only_whole: bool,
 
-    /// Replay UDP instead of TCP: datagrams, one by one, without waiting for answers; -s is not needed
+    /// Replay UDP instead of TCP: datagrams, one by one. Nobody waits for answers, so -s is not needed; see
+    /// that what targets answer does not reach users
     #[arg(long, conflicts_with_all = OF_CONNECTIONS, help_heading = "What is replayed, and to whom")]
     pub(crate) udp: bool,
 
@@ -287,6 +290,14 @@ impl Flags {
         (self.udp && is_about_answers)
             .then_some("with --udp nothing comes back: -s, -L, --single and --dnat are without effect")
     }
+
+    /// One sentence for the log about answers to datagrams that would reach users, where nothing else keeps them away.
+    pub(crate) fn warning_on_udp(&self) -> Option<&'static str> {
+        (self.udp && self.source.is_empty()).then_some(
+            "without -c copies come from the users' own addresses: see that what the targets answer does not reach the \
+             users (on each target, a route to a device that swallows them)",
+        )
+    }
 }
 
 /// `-H`: an address that a target can answer to.
@@ -354,7 +365,10 @@ mod tests {
             let udp = ["tcpcopy", "-x", "53-10.10.3.2:53", "--udp"];
             Flags::try_parse_from(udp.iter().chain(arguments)).unwrap()
         };
-        assert_eq!(parsed(&["-n", "3", "-r", "20", "-H", "10.0.0.9"]).remark_on_udp(), None);
+        let usual = parsed(&["-n", "3", "-r", "20", "-H", "10.0.0.9"]);
+        assert_eq!(usual.remark_on_udp(), None);
+        assert!(usual.warning_on_udp().is_some_and(|warning| warning.starts_with("without -c")));
+        assert_eq!(parsed(&["-c", "10.20.0.x"]).warning_on_udp(), None);
         assert_eq!(
             parsed(&["-s", "10.10.3.3"]).remark_on_udp(),
             Some("with --udp nothing comes back: -s, -L, --single and --dnat are without effect")

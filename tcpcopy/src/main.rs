@@ -66,6 +66,9 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
     for remark in flags.idle.remark().iter().map(String::as_str).chain(flags.remark_on_udp()) {
         log::info!("{remark}");
     }
+    if let Some(warning) = flags.warning_on_udp() {
+        log::warn!("{warning}");
+    }
     let options = ReplayOptions { snapshot_interval: running.snapshot_interval(), ..configuration };
     let mut subject = Subject::of(&options);
     let end = match options.transport {

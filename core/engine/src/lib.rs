@@ -5,6 +5,8 @@
 //!
 //! A [session](Engine) has two halves joined by a byte stream: `reassembly` puts in order what the user said,
 //! `session` says it again with a client TCP of its own, and `turns` decides when.
+//!
+//! [`Datagrams`] is the same for UDP, which has no sessions.
 
 #![forbid(unsafe_code)]
 

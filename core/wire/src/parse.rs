@@ -87,11 +87,11 @@ pub fn parse_ip(packet: &[u8], wire_len: usize) -> Result<Segment<'_>, DropReaso
 // Inlined, as what it calls: a layer handed over through memory costs more than parsing it.
 #[inline]
 fn parse_network(packet: Layer<'_>, depth: u8) -> Result<Segment<'_>, DropReason> {
-    let packet = IpPacket::read(packet)?;
-    match packet.protocol {
-        IpNumber::TCP | IpNumber::UDP | IpNumber::GRE if packet.place.is_some() => Err(DropReason::Fragment),
-        IpNumber::TCP => parse_tcp(&packet.envelope, packet.content),
-        IpNumber::UDP | IpNumber::GRE => parse_carried(packet.protocol, packet.content, depth),
+    let IpPacket { envelope, protocol, content, place } = IpPacket::read(packet)?;
+    match (protocol, place) {
+        (IpNumber::TCP, None) => parse_tcp(&envelope, content),
+        (IpNumber::UDP | IpNumber::GRE, None) => parse_carried(protocol, content, depth),
+        (IpNumber::TCP | IpNumber::UDP | IpNumber::GRE, Some(_)) => Err(DropReason::Fragment),
         _ => Err(DropReason::NotTcp),
     }
 }

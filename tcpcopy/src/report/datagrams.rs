@@ -25,11 +25,11 @@ pub(crate) fn add(table: &mut Table, datagrams: &DatagramStatistics, copies: u16
         datagrams.flows_forgotten,
         "their later copies may come from other ends",
     );
-    let FragmentTotals { captured, joined, repeated, lost, pending } = datagrams.fragments;
+    let FragmentTotals { captured, joined, datagrams, repeated, lost, pending } = datagrams.fragments;
     if captured > 0 {
         table.section("Captured fragments");
         table.line("captured", count(captured), "");
-        table.line("put together", count(joined), "to datagrams");
+        table.line("put together", count(joined), format!("to {} datagrams", count(datagrams)));
         table.line_if_any("repeated", repeated, "there already");
         table.line_if_any("lost", lost, "the rest of their datagram did not come, or contradicts them");
         table.line_if_any("waiting", pending, "for the rest of their datagram at the end");
@@ -62,6 +62,7 @@ pub(crate) struct DatagramsReport {
     users_forgotten: u64,
     fragments_captured: u64,
     fragments_joined: u64,
+    datagrams_joined: u64,
     fragments_repeated: u64,
     fragments_lost: u64,
     fragments_pending: u64,
@@ -97,6 +98,7 @@ impl DatagramsReport {
             users_forgotten: flows_forgotten,
             fragments_captured: fragments.captured,
             fragments_joined: fragments.joined,
+            datagrams_joined: fragments.datagrams,
             fragments_repeated: fragments.repeated,
             fragments_lost: fragments.lost,
             fragments_pending: fragments.pending,
@@ -118,7 +120,14 @@ mod tests {
             copied_bytes: 140_000,
             copies_without_source: 10,
             fragmented_copies: 30,
-            fragments: FragmentTotals { captured: 50, joined: 45, repeated: 1, lost: 3, pending: 1 },
+            fragments: FragmentTotals {
+                captured: 50,
+                joined: 45,
+                datagrams: 9,
+                repeated: 1,
+                lost: 3,
+                pending: 1,
+            },
             flows: 7,
             flows_forgotten: 0,
         }
@@ -138,7 +147,7 @@ Datagrams
   in fragments       30  copies that were longer than -M allows
 Captured fragments
   captured           50
-  put together       45  to datagrams
+  put together       45  to 9 datagrams
   repeated            1  there already
   lost                3  the rest of their datagram did not come, or contradicts them
   waiting             1  for the rest of their datagram at the end
@@ -156,8 +165,8 @@ Captured fragments
             },
             "copies_wanted": 3, "copies": 2_960, "copied_bytes": 140_000, "copies_without_source": 10,
             "fragmented_copies": 30, "users": 7, "users_forgotten": 0,
-            "fragments_captured": 50, "fragments_joined": 45, "fragments_repeated": 1, "fragments_lost": 3,
-            "fragments_pending": 1,
+            "fragments_captured": 50, "fragments_joined": 45, "datagrams_joined": 9, "fragments_repeated": 1,
+            "fragments_lost": 3, "fragments_pending": 1,
         });
         assert_eq!(serde_json::to_value(DatagramsReport::new(&example(), 3)).unwrap(), expected);
         assert_eq!(

@@ -109,6 +109,7 @@ impl Fragments {
         self.shed();
         whole.map(|Unfinished { bytes, fragments, .. }| {
             self.totals.joined += fragments;
+            self.totals.datagrams += 1;
             Whole { bytes, fragments }
         })
     }
@@ -116,6 +117,7 @@ impl Fragments {
     /// A packet that was put together is no datagram.
     pub(super) fn lose_whole(&mut self, whole: &Whole) {
         self.totals.joined -= whole.fragments;
+        self.totals.datagrams -= 1;
         self.totals.lost += whole.fragments;
     }
 
@@ -248,7 +250,7 @@ mod tests {
 
     #[track_caller]
     fn assert_sums(fragments: &Fragments) {
-        let FragmentTotals { captured, joined, repeated, lost, pending } = fragments.totals();
+        let FragmentTotals { captured, joined, repeated, lost, pending, .. } = fragments.totals();
         assert_eq!(captured, joined + repeated + lost + pending);
         let held = fragments.packets.values().map(|packet| packet.bytes.capacity() + OVERHEAD).sum::<usize>();
         assert_eq!(fragments.held, held);

@@ -55,13 +55,15 @@ impl Uncopied {
     }
 }
 
-/// What became of captured fragments. `captured` is always the sum of the others.
+/// What became of captured fragments. `captured` is always the sum of `joined`, `repeated`, `lost` and `pending`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FragmentTotals {
     /// Handed in.
     pub captured: u64,
     /// Put together to datagrams.
     pub joined: u64,
+    /// How many datagrams that made; they are among those captured, and no part of the sum.
+    pub datagrams: u64,
     /// There already.
     pub repeated: u64,
     /// Of packets that did not become whole, in time or at all.

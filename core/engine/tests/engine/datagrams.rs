@@ -193,6 +193,16 @@ fn families_are_crossed_with_a_pool_and_refused_without() {
 }
 
 #[test]
+fn a_local_user_speaks_from_the_stand_in() {
+    let loopback_source = Some("10.0.0.9".parse().expect("an address"));
+    let mut play = Play::new(EngineOptions { loopback_source, ..EngineOptions::default() });
+    assert_eq!(play.says("127.0.0.1:4000", b"x")[0].0, end("10.0.0.9:4000"));
+    let mut without = Play::new(EngineOptions::default());
+    assert_eq!(without.says("127.0.0.1:4000", b"x"), []);
+    assert_eq!(without.uncopied(Uncopied::NoSourceAddress), 1);
+}
+
+#[test]
 fn what_is_not_copied_has_a_reason() {
     let mut play = Play::new(EngineOptions {
         share: Share::new(0, 2).unwrap(),

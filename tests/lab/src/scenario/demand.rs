@@ -74,11 +74,18 @@ pub(crate) struct Evidence<'e> {
 /// What reports say of modules, as far as it matters here.
 #[derive(Debug, Deserialize)]
 struct Report {
+    capture: Capture,
     sessions: Sessions,
     modules: Modules,
     comparison: Vec<Comparison>,
     feed: Feed,
     datagrams: Option<Datagrams>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Capture {
+    frames: u64,
+    unusable: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,6 +96,7 @@ struct Datagrams {
     copies: u64,
     fragments_captured: u64,
     fragments_joined: u64,
+    datagrams_joined: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -219,24 +227,20 @@ fn complaint(demand: &Demand, reports: &[Report], evidence: &Evidence<'_>) -> Op
 }
 
 fn datagrams_counted(reports: &[Report], (sent, received): (u64, u64)) -> Option<String> {
-    let datagrams = || reports.iter().filter_map(|report| report.datagrams.as_ref());
-    let total = |pick: fn(&Datagrams) -> u64| datagrams().map(pick).sum::<u64>();
-    let (captured, copied) = (total(|of| of.datagrams_captured), total(|of| of.datagrams_copied));
-    let uncopied = total(|of| of.uncopied.values().sum());
-    let (copies, fragments) = (total(|of| of.copies), total(|of| of.fragments_captured));
-    let joined = total(|of| of.fragments_joined);
-    let instances = datagrams().count() as u64;
-    (instances == 0
-        || captured != sent * instances
-        || captured != copied + uncopied
-        || copies != received
-        || fragments != joined)
-        .then(|| {
-            format!(
-                "{sent} datagrams became {received} at the target; the reports say {captured} captured, {copied} copied, \
-                 {uncopied} not, {copies} copies, and {joined} of {fragments} fragments put together"
-            )
-        })
+    let datagrams = || reports.iter().filter_map(|report| Some((report, report.datagrams.as_ref()?)));
+    let is_right = |(report, of): (&Report, &Datagrams)| {
+        let frames = of.datagrams_captured - of.datagrams_joined + of.fragments_captured;
+        of.datagrams_captured == sent
+            && of.datagrams_captured == of.datagrams_copied + of.uncopied.values().sum::<u64>()
+            && of.fragments_captured == of.fragments_joined
+            && report.capture.frames == frames + report.capture.unusable.values().sum::<u64>()
+    };
+    let copies: u64 = datagrams().map(|(_, of)| of.copies).sum();
+    let is_right = datagrams().count() > 0 && datagrams().all(is_right) && copies == received;
+    (!is_right).then(|| {
+        let told: Vec<&Datagrams> = datagrams().map(|(_, of)| of).collect();
+        format!("{sent} datagrams became {received} at the target, but the reports say {told:?}")
+    })
 }
 
 fn fewer_copies(reports: &[Report], (users, target): (u64, u64)) -> Option<String> {
@@ -306,6 +310,7 @@ mod tests {
 
     fn report() -> Value {
         json!({
+            "capture": { "frames": 38, "unusable": { "not_ip": 3 } },
             "sessions": { "sessions_opened": 9, "copies_wanted": 5, "copies_reached": 4.5 },
             "modules": { "generations": [
                 generation("a.so", "retired", 5, 0),
@@ -320,7 +325,7 @@ mod tests {
             "feed": { "response_bytes": 2000 },
             "datagrams": {
                 "datagrams_captured": 30, "datagrams_copied": 20, "uncopied": { "not_sampled": 10 }, "copies": 60,
-                "fragments_captured": 7, "fragments_joined": 7,
+                "fragments_captured": 7, "fragments_joined": 7, "datagrams_joined": 2,
             },
         })
     }
@@ -394,6 +399,7 @@ mod tests {
             (Demand::DatagramsCounted, with("/datagrams/copies", 59)),
             (Demand::DatagramsCounted, with("/datagrams/uncopied/not_sampled", 9)),
             (Demand::DatagramsCounted, with("/datagrams/fragments_joined", 6)),
+            (Demand::DatagramsCounted, with("/capture/unusable/not_ip", 2)),
             (Demand::FewerCopies, with("/sessions/copies_wanted", 4)),
             (Demand::FewerCopies, with("/sessions/copies_reached", 4)),
         ] {
