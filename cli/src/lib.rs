@@ -7,8 +7,11 @@
 
 mod cadence;
 mod capture_report;
+mod config_check;
+mod config_file;
 mod console;
 mod daemon;
+mod documents;
 mod failure;
 mod grid;
 mod logging;
@@ -26,6 +29,7 @@ mod wrong_usage;
 
 pub use cadence::Cadence;
 pub use capture_report::{CaptureReport, add_capture};
+pub use config_check::ConfigCommand;
 pub use failure::Failure;
 pub use grid::{Align, Grid};
 pub use named::Named;

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use tcpcopy_cli::{RunFlags, device_or_file, expression, number};
+use tcpcopy_cli::{Failure, RunFlags, device_or_file, expression, number};
 use tcpcopy_core::engine::{Mapping, Share};
 use tcpcopy_core::feed::DEFAULT_PORT;
 use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
 
-use crate::commands::Command;
 use crate::endpoint_flag::host_address;
 use crate::idle_flags::IdleFlags;
 use crate::intercept_flag::{InterceptName, intercept};
@@ -41,30 +40,10 @@ const OF_CONNECTIONS: [&str; 10] = [
     "admin",
 ];
 
-const EXAMPLES: &str = "\
-Examples:
-  tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.20.0.x
-      What users say to port 80 of this machine is replayed to 10.10.3.2:8080. The target sees
-      users from 10.20.0.1 to 10.20.0.254; its routes send what it answers them to 10.10.3.3,
-      where intercept runs.
-  tcpcopy -x 10.0.0.1:80-10.10.3.2:80,[fd00::1]:80-[fd00::2]:80 -s 10.10.3.3 -r 20 -d
-      One connection in five, by IPv4 and IPv6, in the background.
-  tcpcopy --udp -x 53-10.10.3.2:53 -c 10.20.0.x -n 3
-      Every datagram to port 53 three times, from three addresses.
-  tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 --offline -i 'monday-*.pcap.gz' -a 2
-      What was recorded on Monday, twice as fast.";
-
-/// Replays live TCP traffic of a production server, as real TCP connections, against a test server.
+/// What is replayed, to whom, and how: the options of replaying, and of the commands that are about a replay.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tcpcopy", version, disable_help_flag = true, disable_version_flag = true)]
-#[command(max_term_width = 100, after_help = EXAMPLES)]
-#[command(override_usage = "tcpcopy -x MAPPING[,...] -s INTERCEPT[,...] [OPTIONS]\n       tcpcopy COMMAND")]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(disable_help_subcommand = true)]
 pub(crate) struct Flags {
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-
     /// Replay what users say to PORT (of this ADDRESS) to TARGET:PORT; IPv6 addresses in brackets
     #[arg(
         short = 'x',
@@ -284,6 +263,19 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
+    /// For a command about the way of a connection through target and intercept.
+    ///
+    /// # Errors
+    /// A sentence, where datagrams are to be copied.
+    pub(crate) fn must_be_of_connections(&self, command: &str) -> Result<(), Failure> {
+        if !self.udp {
+            return Ok(());
+        }
+        let sentence =
+            format!("{command} is about TCP: with --udp there is no intercept, and nothing comes back");
+        Err(Failure::WrongValue(sentence))
+    }
+
     /// One sentence for the log about options that have nothing to do for UDP and do no harm, if any was given.
     pub(crate) fn remark_on_udp(&self) -> Option<&'static str> {
         let is_about_answers = !self.intercept.is_empty() || self.lonely || self.single || self.dnat;
@@ -373,13 +365,6 @@ mod tests {
             parsed(&["-s", "10.10.3.3"]).remark_on_udp(),
             Some("with --udp nothing comes back: -s, -L, --single and --dnat are without effect")
         );
-    }
-
-    #[test]
-    fn a_command_needs_no_mapping_and_goes_with_no_option() {
-        let flags = Flags::try_parse_from(["tcpcopy", "ctl", "swap", "80", "m.so", "--migrate"]).unwrap();
-        assert!(matches!(flags.command, Some(Command::Ctl(_))) && flags.mapping.is_empty());
-        assert!(Flags::try_parse_from(["tcpcopy", "-x", "80-10.10.3.2:80", "ctl", "status"]).is_err());
     }
 
     #[test]

@@ -5,18 +5,22 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+mod command_line;
 mod commands;
 mod configuration;
 mod ctl;
+mod doctor;
 mod endpoint_flag;
 mod flags;
 mod idle_flags;
 mod intake;
 mod intercept_flag;
+mod manual;
 mod mapping_flag;
 mod mirror_flag;
 mod module_flag;
 mod new_module;
+mod plan;
 mod report;
 mod report_json;
 mod share_flag;
@@ -32,11 +36,13 @@ use tcpcopy_cli::{Failure, Program, Running, run_program};
 use tcpcopy_core::host::probe;
 use tcpcopy_core::runtime::{Copying, Replay, ReplayEnd, ReplayOptions, ReplaySnapshot, Transport};
 
+use crate::command_line::CommandLine;
 use crate::flags::Flags;
 use crate::report::Subject;
 use crate::status_line::StatusLine;
 
-const PROGRAM: Program = Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION") };
+const PROGRAM: Program =
+    Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION"), manual: manual::SECTIONS };
 
 /// The word by which this program is started to try a module, in a process of its own.
 const PROBE: &str = "module-probe";
@@ -51,10 +57,10 @@ fn main() -> ExitCode {
     run_program(PROGRAM, run)
 }
 
-fn run(flags: Flags) -> Result<(), Failure> {
-    match &flags.command {
+fn run(line: CommandLine) -> Result<(), Failure> {
+    match &line.command {
         Some(command) => command.run(),
-        None => replay(&flags),
+        None => replay(&line.flags),
     }
 }
 
@@ -94,7 +100,7 @@ fn replay_connections(
         log::debug!("tcpcopy ctl reaches this process at {}", socket.display());
     }
     running.announce(&subject.to_string());
-    Ok(replay.run(on_snapshot(running), || running.hang_up()))
+    Ok(replay.run(on_snapshot(running), |notice| running.handle_notice(notice)))
 }
 
 fn copy_datagrams(
@@ -105,7 +111,7 @@ fn copy_datagrams(
     let copying = Copying::start(options).map_err(|error| running.start_failed(error))?;
     subject.devices = copying.devices();
     running.announce(&subject.to_string());
-    Ok(copying.run(on_snapshot(running), || running.hang_up()))
+    Ok(copying.run(on_snapshot(running), |notice| running.handle_notice(notice)))
 }
 
 /// Shows how it goes on.

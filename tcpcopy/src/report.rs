@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_report_explains_everything_that_happened() {
-        let program = Program { name: "tcpcopy", version: "0.1.0" };
+        let program = Program { name: "tcpcopy", version: "0.1.0", manual: &[] };
         let expected = "\
 tcpcopy 0.1.0 ran for 12m 3s
 Captured
@@ -378,7 +378,7 @@ Answers for 80: 13,549 requests, 13,545 compared, 132 answered differently
         snapshot.capture.kernel_dropped = 0;
         snapshot.modules = ModulesTotals::default();
         end.comparisons.clear();
-        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &end);
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
         let expected = "\
 tcpcopy 0.1.0 ran for 12m 3s
 Captured
@@ -406,7 +406,7 @@ Responses of the targets
     fn a_report_on_datagrams_tells_of_no_sessions() {
         let mut end = example();
         end.snapshot.datagrams = Some(DatagramStatistics { captured: 5, copied: 5, ..Default::default() });
-        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &end);
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
         assert!(text.contains("Datagrams\n  captured") && !text.contains("Sessions"), "{text}");
         assert!(text.contains("the system did not take these packets: they are lost"), "{text}");
     }
@@ -416,7 +416,7 @@ Responses of the targets
         let mut end = example();
         end.snapshot.copies = 10;
         end.snapshot.engine.sessions_without_source = 301;
-        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &end);
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
         let line =
             "  copies                7.50  of 10 for each connection (-n); more addresses in -c help\n";
         assert!(text.contains(line), "{text}");

@@ -286,7 +286,7 @@ mod tests {
             modules: Vec::new(),
         };
         let end = example();
-        let program = Program { name: "tcpcopy", version: "0.1.0" };
+        let program = Program { name: "tcpcopy", version: "0.1.0", manual: &[] };
         serde_json::to_value(Report::new(program, &subject, &end)).unwrap()
     }
 

@@ -80,6 +80,48 @@ fn help_names_every_option() {
 }
 
 #[test]
+fn doctor_and_plan_take_the_options_of_a_replay_and_refuse_the_same() {
+    for command in ["doctor", "plan"] {
+        assert!(tcpcopy(&[command, "--help"]).status.success());
+        assert_eq!(
+            refused(&[command, "-x", "80-10.10.3.2:8080"]),
+            "tcpcopy: -s/--intercept HOST[:PORT],... is missing; --help explains every option"
+        );
+        let contradictory = ["80-10.10.3.2:80,80-10.10.3.4:80", "-s", "10.10.3.3"];
+        assert!(
+            refused(&[&[command, "-x"], &contradictory[..]].concat())
+                .contains("sends the same users to 10.10.3.2:80")
+        );
+    }
+}
+
+#[test]
+fn plan_prints_commands_with_the_options_as_they_were_typed() {
+    let output =
+        tcpcopy(&["plan", "-x", "80-10.10.3.2:8080", "-s", "10.10.3.3", "-F", "tcp and dst port 80"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last = text.lines().last();
+    assert_eq!(last, Some("tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -F 'tcp and dst port 80'"));
+}
+
+#[test]
+fn a_doctor_that_finds_a_problem_ends_with_status_1() {
+    // Nobody listens there: a target and an intercept on loopback that both refuse.
+    let options = ["-x", "127.0.0.1:9-127.0.0.1:1", "-s", "127.0.0.1:2", "-c", "127.0.0.2"];
+    let output = tcpcopy(&[&["doctor"], &options[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("problem  feed        no intercept is reachable at")),
+        "{text}"
+    );
+    let json = tcpcopy(&[&["doctor", "--json"], &options[..]].concat());
+    let findings: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(findings.as_array().unwrap().iter().any(|finding| finding["state"] == "problem"));
+}
+
+#[test]
 fn the_version_is_that_of_the_package() {
     let expected = concat!("tcpcopy ", env!("CARGO_PKG_VERSION"), "\n");
     for option in ["-v", "--version"] {
@@ -200,6 +242,18 @@ fn options_of_connections_are_refused_for_datagrams() {
         let either = [("--udp", option), (option, "--udp")]
             .map(|(one, other)| format!("tcpcopy: {one} and {other} exclude each other; give one of them"));
         assert!(either.contains(&sentence), "{sentence}");
+    }
+}
+
+#[test]
+fn commands_about_connections_are_refused_for_datagrams() {
+    for command in ["doctor", "plan"] {
+        assert_eq!(
+            refused(&[command, "-x", "53-10.10.3.2:53", "--udp"]),
+            format!(
+                "tcpcopy: {command} is about TCP: with --udp there is no intercept, and nothing comes back"
+            )
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use pcap::{Capture, Linktype};
 use tcpcopy_wire::{Endpoint, LinkType};
 
 /// The filter that lets through what users send to the online addresses (`None`: any address) and ports, and not
@@ -102,9 +103,20 @@ pub(crate) fn also_inside_vlan_tags(filter: &str, link: LinkType) -> String {
     }
 }
 
+/// Whether `filter`, in pcap's language, lets an IP packet through on an Ethernet device, as it is or inside a VLAN tag; `None`
+/// when it is no filter.
+#[must_use]
+pub fn lets_through(filter: &str, packet: &[u8]) -> Option<bool> {
+    const ETHER_TYPES: [[u8; 2]; 2] = [[0x08, 0x00], [0x86, 0xdd]];
+    let ether_type = ETHER_TYPES[usize::from(packet.first()? >> 4 == 6)];
+    let program = Capture::dead(Linktype::ETHERNET).ok()?.compile(filter, true).ok()?;
+    let tags: [&[u8]; 2] = [&[], &[0x81, 0x00, 0, 1]];
+    Some(tags.iter().any(|tag| program.filter(&[&[0; 12][..], tag, &ether_type[..], packet].concat())))
+}
+
 #[cfg(test)]
 mod tests {
-    use pcap::{BpfProgram, Capture, Linktype};
+    use pcap::BpfProgram;
 
     use super::*;
 
@@ -149,6 +161,17 @@ mod tests {
 
     fn passes(filter: &str, to: &str, port: u16) -> bool {
         compile(filter, Linktype::ETHERNET).filter(&ethernet(&[], &tcp(to, port)))
+    }
+
+    #[test]
+    fn a_packet_is_held_against_any_filter() {
+        let packet = tcp("10.0.0.1", 80);
+        assert_eq!(lets_through("tcp and dst port 80", &packet), Some(true));
+        assert_eq!(lets_through("tcp and src port 80", &packet), Some(false));
+        assert_eq!(lets_through("", &packet), Some(true));
+        assert_eq!(lets_through("vlan and tcp and dst port 80", &packet), Some(true));
+        assert_eq!(lets_through("tcp nad", &packet), None);
+        assert_eq!(lets_through("ip6 and dst port 80", &tcp("fd00::1", 80)), Some(true));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::outlet::Outlet;
 use crate::recorded::Lap;
 use crate::replayer::{Replayer, Seen, Speaker};
 use crate::rounds::Rounds;
+use crate::signals::Notice;
 use crate::socket::random;
 use crate::{FeedTotals, ModulesTotals, ReplayEnd, ReplayOptions, ReplaySnapshot, StartError, Transport};
 
@@ -56,11 +57,11 @@ impl Copying {
     }
 
     /// Copies until SIGINT or SIGTERM, or until no device is left to capture on, or all files are read; returns what came
-    /// of it. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup`.
+    /// of it. `on_snapshot` is called once per interval; `on_notice` on SIGHUP and SIGUSR1.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
-        mut on_hangup: impl FnMut(),
+        mut on_notice: impl FnMut(Notice),
     ) -> ReplayEnd {
         while !self.intake.is_over(&self.copier) {
             let now = self.rounds.now();
@@ -70,8 +71,8 @@ impl Copying {
             if round.stop {
                 break;
             }
-            if round.hangup {
-                on_hangup();
+            if let Some(notice) = round.notice {
+                on_notice(notice);
             }
             if round.look {
                 self.intake.look();

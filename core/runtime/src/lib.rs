@@ -14,8 +14,10 @@ mod captures;
 mod clock;
 mod comparison;
 mod copying;
+mod doctor;
 mod error;
 mod feeds;
+mod inquiries;
 mod intake;
 mod mapping_name;
 mod modules;
@@ -28,6 +30,7 @@ mod rounds;
 mod signals;
 mod snapshot;
 mod socket;
+mod watch;
 
 pub use accounts::{Account, Accounts};
 pub use admin::{
@@ -38,6 +41,7 @@ pub use admin::{
 pub use capture_choice::{CaptureChoice, UNNAMED_RING_BYTES};
 pub use comparison::{ComparisonTotals, Latency, RowTotals};
 pub use copying::Copying;
+pub use doctor::{DoctorOptions, Finding, State, examine};
 pub use error::StartError;
 pub use intake::IntakeChoice;
 pub use mapping_name::mapping_name;
@@ -49,6 +53,7 @@ pub use recorded::{FileTotals, RecordingChoice, RecordingTotals, Tempo};
 pub use relaying::{Relaying, RelayingOptions};
 pub use replay::{Replay, ReplayOptions};
 pub use replayer::Transport;
+pub use signals::Notice;
 pub use snapshot::{
     CaptureTotals, FeedTotals, PeerTotals, RelaySnapshot, ReplayEnd, ReplaySnapshot, TransmitTotals,
     UnusableFrames,

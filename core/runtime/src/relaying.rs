@@ -11,7 +11,9 @@ use tcpcopy_net::{CaptureDirection, CaptureOptions, DEFAULT_SNAPLEN};
 use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
+use crate::inquiries::{Capturing, Inquiries};
 use crate::rounds::{Round, Rounds};
+use crate::signals::Notice;
 use crate::socket::{Outcome, READ_BYTES, ReadError, Readiness, random, read_some, tune, write_some};
 use crate::{PeerTotals, RelaySnapshot, StartError};
 
@@ -56,6 +58,7 @@ pub struct Relaying {
     captures: Captures,
     listener: TcpListener,
     relay: Relay,
+    inquiries: Inquiries,
     peers: Vec<Peer>,
     next_peer: u64,
     buffer: Box<[u8]>,
@@ -91,6 +94,7 @@ impl Relaying {
             captures,
             listener,
             relay: Relay::new(relay, now),
+            inquiries: Inquiries::new(Capturing { devices: options.devices, filter: options.filter }),
             peers: Vec::new(),
             next_peer: 0,
             buffer: vec![0; READ_BYTES].into(),
@@ -103,19 +107,19 @@ impl Relaying {
     }
 
     /// Relays until SIGINT or SIGTERM, or until no device is left to capture on, and returns the last snapshot.
-    /// `on_snapshot` is called once per interval; SIGHUP calls `on_hangup`.
+    /// `on_snapshot` is called once per interval; SIGHUP and SIGUSR1 call `on_notice`.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&RelaySnapshot),
-        mut on_hangup: impl FnMut(),
+        mut on_notice: impl FnMut(Notice),
     ) -> RelaySnapshot {
         while self.captures.is_alive() {
             let round = self.wait();
             if round.stop {
                 break;
             }
-            if round.hangup {
-                on_hangup();
+            if let Some(notice) = round.notice {
+                on_notice(notice);
             }
             if round.look {
                 self.look_at_captures();
@@ -133,7 +137,8 @@ impl Relaying {
             || self.is_accepting
             || self.peers.iter().any(|peer| peer.readiness.is_ready);
         let captures = self.captures.poll_timeout(self.rounds.now());
-        let due = self.relay.poll_timeout().into_iter().chain(captures).min();
+        let inquiries = self.inquiries.poll_timeout(self.rounds.now());
+        let due = self.relay.poll_timeout().into_iter().chain(captures).chain(inquiries).min();
         self.rounds.wait(is_busy, due, |token, event| match token {
             token if token == self.accept => self.is_accepting = true,
             token if token > self.accept => {
@@ -156,6 +161,9 @@ impl Relaying {
             log::trace!("{routed:?}: {segment}");
         });
         self.relay.handle_timeout(now);
+        while let Some((peer, answer)) = self.inquiries.poll_answer() {
+            self.relay.answer(peer, &answer);
+        }
         self.write(now);
         self.handle_events(now);
     }
@@ -272,6 +280,7 @@ impl Relaying {
                         log::info!("{explanation}");
                     }
                 }
+                RelayEvent::Asked { peer, question } => self.inquiries.ask(peer, question),
                 RelayEvent::Goodbye { .. } => {}
                 RelayEvent::Close { peer, error } => {
                     if let Some(known) = self.peers.iter_mut().find(|known| known.id == peer) {
@@ -295,6 +304,7 @@ impl Relaying {
         let level = if peer.is_greeted { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "tcpcopy {} is gone: {reason}", peer.address);
         self.relay.handle_disconnected(id, now);
+        self.inquiries.forget(id);
     }
 
     fn stop(mut self) -> RelaySnapshot {

@@ -16,6 +16,7 @@ use crate::intake::Intake;
 use crate::modules::{Modules, Shelf};
 use crate::outlet::Outlet;
 use crate::rounds::{Round, Rounds};
+use crate::signals::Notice;
 use crate::socket::random;
 use crate::{
     AdminPlace, IntakeChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError, Transport,
@@ -153,21 +154,23 @@ impl Replay {
     }
 
     /// Replays until SIGINT or SIGTERM, or until no device is left to capture on, or all that is in the files has been
-    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls
-    /// `on_hangup` (for log files to be opened anew) and has changed modules loaded again.
+    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP
+    /// has changed modules loaded again, and `on_notice` is called, as on SIGUSR1.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
-        mut on_hangup: impl FnMut(),
+        mut on_notice: impl FnMut(Notice),
     ) -> ReplayEnd {
         while !self.intake.is_over(&self.engine) {
             let round = self.wait();
             if round.stop {
                 break;
             }
-            if round.hangup {
-                on_hangup();
-                self.admin.reload();
+            if let Some(notice) = round.notice {
+                on_notice(notice);
+                if notice == Notice::HangUp {
+                    self.admin.reload();
+                }
             }
             if round.look {
                 self.intake.look();

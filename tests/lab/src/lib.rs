@@ -12,6 +12,7 @@ pub mod bench;
 pub mod check;
 pub mod datagrams;
 pub mod demo;
+pub mod doctor;
 pub mod fidelity;
 mod invocation;
 pub mod mysql;
@@ -21,4 +22,4 @@ pub mod terminal;
 pub mod traffic;
 pub mod world;
 
-pub use invocation::run_scenario;
+pub use invocation::{run_doctor, run_scenario};

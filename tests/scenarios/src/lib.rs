@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use tcpcopy_lab::mysql::servers::mysql9_template;
-use tcpcopy_lab::run_scenario;
+use tcpcopy_lab::{run_doctor, run_scenario};
 
 /// Plays the scenario of that name and panics with all complaints unless it passes.
 ///
@@ -20,7 +20,26 @@ pub fn assert_passes(scenario: &str) {
     }
 }
 
-/// The same with a scenario of MySQL 9, which is downloaded from a distribution that moves: skipped, loudly, where that was
+/// Has `tcpcopy doctor` examine the world of that entry of its fault matrix, and panics unless it says what it must.
+///
+/// # Panics
+/// When the entry could not be played, or the doctor said something else.
+#[track_caller]
+pub fn assert_examined(entry: &str) {
+    match run_doctor(entry) {
+        Ok(examined) => {
+            assert!(
+                examined.complaints.is_empty(),
+                "{entry}: {}\n{}",
+                examined.complaints.join("; "),
+                examined.said
+            )
+        }
+        Err(error) => panic!("{entry} could not be played: {error:#}"),
+    }
+}
+
+/// As [`assert_passes`] with a scenario of MySQL 9, which is downloaded from a distribution that moves: skipped, loudly, where that was
 /// impossible. (MariaDB's scenarios never are.)
 ///
 /// # Panics

@@ -276,6 +276,25 @@ impl Peers {
             .args(scenario.intercept)
     }
 
+    /// Our tcpcopy, or what is tested in its place.
+    #[must_use]
+    pub fn tcpcopy_path(&self) -> &Path {
+        &self.tcpcopy.path
+    }
+
+    /// intercept with these arguments, outside of any scenario.
+    #[must_use]
+    pub fn plain_intercept(&self, arguments: &[&str]) -> Launch {
+        Launch::new("intercept", &self.intercept.path).args(arguments)
+    }
+
+    /// The same with arguments as a shell takes them.
+    #[must_use]
+    pub fn intercept_in_shell(&self, arguments: &str) -> Launch {
+        let line = format!("exec {} {arguments}", self.intercept.path.display());
+        Launch::new("intercept", "/bin/sh").args(["-c", &line])
+    }
+
     /// Waits until intercept listens on its host.
     ///
     /// # Errors
