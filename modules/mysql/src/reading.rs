@@ -13,8 +13,8 @@ const NO_PAD: u16 = 1024;
 /// MariaDB's collations of utf8mb3 and utf8mb4 by version 14 of Unicode.
 const UCA_1400: std::ops::Range<u16> = 2048..2560;
 
-/// What is known of how the target reads a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is known of how the target reads a text, the most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reading {
     /// As this module does: an ASCII byte is always that character.
     LikeUs,

@@ -30,7 +30,7 @@ pub(crate) struct Session {
     pub(crate) statements: Statements,
     /// What a new connection cannot be given.
     bound: Bound,
-    /// The target's connection was reset since the login, whose character set no longer holds.
+    /// The target's connection was reset since the login, whose character set may no longer hold.
     is_reset: bool,
     /// A backslash has been an ordinary character to the target at some time on its connection.
     has_plain_backslashes: bool,
@@ -134,7 +134,9 @@ impl Session {
 
     /// The same where nothing has been set yet.
     pub(crate) fn first_reading(&self, greeting: &Greeting, login: &Login) -> Reading {
-        Reading::of((!self.is_reset).then(|| login.collation()), greeting)
+        let of_login = Reading::of(Some(login.collation()), greeting);
+        // MariaDB goes back to the login's character set, MySQL to its default.
+        if self.is_reset { of_login.max(Reading::of(None, greeting)) } else { of_login }
     }
 
     /// Why the target may read a text otherwise than this module does.

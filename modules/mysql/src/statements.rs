@@ -123,17 +123,10 @@ impl Statements {
         }
     }
 
-    /// A statement is not prepared again on a new connection, as it is held back there.
-    pub(crate) fn hold_back(&mut self, ordinal: Ordinal) {
+    /// A preparation is said again, or held back this time: by the user, whose turn had no answer, or on a new connection.
+    pub(crate) fn prepare_again(&mut self, ordinal: Ordinal, target: AtTarget) {
         if let Some(statement) = self.prepared.get_mut(&ordinal) {
-            statement.target = AtTarget::HeldBack;
-        }
-    }
-
-    /// A preparation is said again by the user, whose turn had no answer.
-    pub(crate) fn prepare_again(&mut self, ordinal: Ordinal) {
-        if let Some(statement) = self.prepared.get_mut(&ordinal) {
-            statement.target = AtTarget::Awaited;
+            statement.target = target;
         }
     }
 
@@ -322,7 +315,7 @@ mod tests {
         let one = prepared(&mut statements, "one");
         statements.learn_online(one, Some(1));
         assert!(statements.lose_target().is_empty());
-        statements.prepare_again(one);
+        statements.prepare_again(one, AtTarget::Awaited);
         assert_eq!(statements.find(StatementId(1), false), Meant::Statement(one));
     }
 

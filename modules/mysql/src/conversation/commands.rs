@@ -360,7 +360,7 @@ impl MysqlConversation {
         };
         let ordinal = match known {
             Some(ordinal) => {
-                self.session.statements.prepare_again(ordinal);
+                self.session.statements.prepare_again(ordinal, target);
                 ordinal
             }
             None => {

@@ -12,7 +12,7 @@ use crate::packet::packet;
 use crate::reading::Reading;
 use crate::response::{Heard, Reply};
 use crate::session::Session;
-use crate::statements::Ordinal;
+use crate::statements::{AtTarget, Ordinal};
 
 const READ_OTHERWISE: &str =
     "a new connection reads texts otherwise: what was set or prepared is not said again (read only)";
@@ -122,7 +122,7 @@ impl MysqlConversation {
             let payload = statement.preparation.clone();
             if self.is_held_back_now(then, &payload) {
                 actions.remark(READ_OTHERWISE);
-                self.session.statements.hold_back(ordinal);
+                self.session.statements.prepare_again(ordinal, AtTarget::HeldBack);
                 continue;
             }
             restorations.push_back(Restoration { payload, form: Form::Prepared, statement: Some(ordinal) });

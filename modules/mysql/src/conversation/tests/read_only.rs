@@ -74,19 +74,22 @@ fn a_character_set_counts_from_when_the_target_has_taken_it() {
 }
 
 #[test]
-fn a_reset_session_reads_as_the_server_does_by_default() {
-    let transcript = Transcript::new()
-        .target(greets_by_default(GBK, 2))
-        .client(login(USUAL))
-        .target(said(2, &[OK]))
-        .client(query(DISGUISED))
-        .target(rows(1))
-        .client(command(0x1f, b""))
-        .target(said(1, &[OK]))
-        .client(query(DISGUISED));
-    let (said_then, bytes) = held_back(&transcript, "read only: a character set");
-    assert_eq!(said_then, [query(DISGUISED), command(0x1f, b"")].concat());
-    assert_eq!(bytes, query(DISGUISED).len() as u64);
+fn a_reset_session_may_read_as_before_or_as_the_server_does_by_default() {
+    const UTF8: u8 = 45;
+    let length = query(DISGUISED).len() as u64;
+    for (default, login, before, behind) in
+        [(GBK, UTF8, 0, length), (UTF8, GBK, length, length), (UTF8, UTF8, 0, 0)]
+    {
+        let begun = Transcript::new()
+            .target(greets_by_default(default, 2))
+            .client(login_in(login, USUAL))
+            .target(said(2, &[OK]))
+            .client(query(DISGUISED))
+            .target(if before == 0 { rows(1) } else { vec![] });
+        assert_eq!(held_back(&begun, "read only: a character set").1, before);
+        let reset = begun.client(command(0x1f, b"")).target(said(1, &[OK])).client(query(DISGUISED));
+        assert_eq!(held_back(&reset, "read only: a character set").1, before + behind);
+    }
 }
 
 #[test]
@@ -123,4 +126,19 @@ fn a_new_connection_that_reads_otherwise_is_not_told_what_the_old_one_was() {
     assert_eq!(outcome.remarks.values().sum::<u64>(), 2);
     let all = behind_login(&play(&module(""), &transcript));
     assert!(all.ends_with(&command(0x17, b"\x04\0\0\0\0\x01\0\0\0")));
+}
+
+#[test]
+fn a_preparation_without_an_answer_is_judged_anew() {
+    let prepare = command(0x16, br"SELECT 'x\'y'");
+    let transcript = in_()
+        .client(&prepare)
+        .reconnect()
+        .target(greets_by_default(45, 0x0202))
+        .target(said(2, &[OK]))
+        .client(execute(1, b"\0\x01\0\0\0"))
+        .client(query("SELECT 1"));
+    let outcome = play(&module(READ_ONLY), &transcript);
+    assert_eq!(behind_login(&outcome), query("SELECT 1"));
+    assert_eq!(outcome.discarded["of a statement that was held back"], 14);
 }
