@@ -122,7 +122,7 @@ mod tests {
             filter: "tcp".to_owned(),
             listen: "0.0.0.0:36524".parse().unwrap(),
         };
-        let program = Program { name: "intercept", version: "0.1.0" };
+        let program = Program { name: "intercept", version: "0.1.0", manual: &[] };
         let snapshot = example();
         let report = serde_json::to_string(&Report::new(program, &subject, &snapshot)).unwrap();
         let expected = concat!(

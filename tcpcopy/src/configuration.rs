@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tcpcopy_cli::Failure;
-use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, SourcePool};
+use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, Share, SourcePool};
 use tcpcopy_core::host::HostOptions;
 use tcpcopy_core::net::devices;
 use tcpcopy_core::runtime::{AdminPlace, IntakeChoice, ModuleOptions, ReplayOptions};
 
 use crate::agreement::Agreement;
-use crate::flags::Flags;
+use crate::flags::{Flags, LAST_INSTANCE};
 use crate::intake;
 use crate::module_flag;
 use crate::sources_flag;
@@ -70,11 +70,10 @@ fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
         pace: flags.rtt.map_or(Pace::Measured, |millis| Pace::Fixed(Duration::from_millis(millis))),
         overlap_turns: flags.overlap_turns,
         only_whole_sessions: flags.only_whole,
-        sampling: match (flags.gradual, flags.percent) {
-            (true, _) => Sampling::Ramp(RAMP),
-            (false, 100) => Sampling::All,
-            (false, percent) => Sampling::Percent(percent),
-        },
+        sampling: sampling(flags),
+        share: flags.share.unwrap_or(Share::WHOLE),
+        copies: flags.copies,
+        ports: ports(flags),
         response_timeout,
         idle_timeout: flags.idle_timeout.map_or(response_timeout + IDLE_MARGIN, Duration::from_secs),
         sources,
@@ -83,6 +82,21 @@ fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
         faults_before_rollback: flags.module_faults,
         ..EngineOptions::default()
     }
+}
+
+fn sampling(flags: &Flags) -> Sampling {
+    match (flags.ramp, flags.gradual, flags.percent) {
+        (Some(seconds), ..) => Sampling::Ramp(Duration::from_secs(seconds)),
+        (None, true, _) => Sampling::Ramp(RAMP),
+        (None, false, 100) => Sampling::All,
+        (None, false, percent) => Sampling::Percent(percent),
+    }
+}
+
+/// Those who share the work share the ports as well: they may have the same `-c`.
+fn ports(flags: &Flags) -> Share {
+    let instance = flags.instance.and_then(|number| Share::new(number, LAST_INSTANCE + 1));
+    instance.unwrap_or(Share::WHOLE).and(flags.share.unwrap_or(Share::WHOLE))
 }
 
 fn modules(flags: &Flags, mappings: &Mappings) -> Result<ModuleOptions, Failure> {
@@ -200,6 +214,20 @@ mod tests {
         assert_eq!(sampling(&["-r", "100"]), Sampling::All);
         assert_eq!(sampling(&["-r", "20"]), Sampling::Percent(20));
         assert_eq!(sampling(&["-g"]), Sampling::Ramp(Duration::from_secs(99)));
+        assert_eq!(sampling(&["--ramp", "600"]), Sampling::Ramp(Duration::from_secs(600)));
+        assert_eq!(sampling(&["-g", "--ramp", "600"]), Sampling::Ramp(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn tcpcopys_that_share_work_share_ports() {
+        let engine = |arguments: &[&str]| configured(arguments).unwrap().engine;
+        let part = |index, of| Share::new(index, of).unwrap();
+        assert_eq!(engine(&["-n", "7"]).copies, 7);
+        assert_eq!(engine(&["-f", "3"]).ports, part(3, 32));
+        let shared = engine(&["--share", "2/3"]);
+        assert_eq!((shared.share, shared.ports), (part(1, 3), part(1, 3)));
+        let both = engine(&["--share", "2/3", "-f", "3"]);
+        assert_eq!((both.share, both.ports), (part(1, 3), part(32 + 3, 96)));
     }
 
     #[test]

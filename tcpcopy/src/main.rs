@@ -5,20 +5,25 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+mod command_line;
 mod commands;
 mod configuration;
 mod ctl;
+mod doctor;
 mod endpoint_flag;
 mod flags;
 mod idle_flags;
 mod intake;
 mod intercept_flag;
+mod manual;
 mod mapping_flag;
 mod mirror_flag;
 mod module_flag;
 mod new_module;
+mod plan;
 mod report;
 mod report_json;
+mod share_flag;
 mod sources_flag;
 mod status_line;
 mod summary;
@@ -31,11 +36,13 @@ use tcpcopy_cli::{Failure, Program, Running, run_program};
 use tcpcopy_core::host::probe;
 use tcpcopy_core::runtime::{Replay, ReplayOptions};
 
+use crate::command_line::CommandLine;
 use crate::flags::Flags;
 use crate::report::Subject;
 use crate::status_line::StatusLine;
 
-const PROGRAM: Program = Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION") };
+const PROGRAM: Program =
+    Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION"), manual: manual::SECTIONS };
 
 /// The word by which this program is started to try a module, in a process of its own.
 const PROBE: &str = "module-probe";
@@ -50,10 +57,10 @@ fn main() -> ExitCode {
     run_program(PROGRAM, run)
 }
 
-fn run(flags: Flags) -> Result<(), Failure> {
-    match &flags.command {
+fn run(line: CommandLine) -> Result<(), Failure> {
+    match &line.command {
         Some(command) => command.run(),
-        None => replay(&flags),
+        None => replay(&line.flags),
     }
 }
 
@@ -84,7 +91,7 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
                 log::info!("{}", summary::line(snapshot));
             }
         },
-        || running.hang_up(),
+        |notice| running.handle_notice(notice),
     );
     running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
     match &end.snapshot.recording {

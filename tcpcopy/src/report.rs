@@ -7,9 +7,9 @@ pub(crate) mod recording;
 use std::fmt;
 
 use tcpcopy_cli::{Program, Table, add_capture, bytes, count, duration};
-use tcpcopy_core::engine::{Ignored, Pending, Statistics, Verdict};
+use tcpcopy_core::engine::{Ignored, Statistics, Verdict};
 use tcpcopy_core::runtime::{
-    Account, Accounts, FeedTotals, IntakeChoice, ReplayEnd, ReplayOptions, TransmitTotals,
+    Account, Accounts, FeedTotals, IntakeChoice, ReplayEnd, ReplayOptions, ReplaySnapshot, TransmitTotals,
 };
 
 use crate::mapping_flag::argument;
@@ -70,7 +70,7 @@ pub(crate) fn text(program: Program, end: &ReplayEnd) -> String {
     add_capture(&mut table, &last.capture);
     add_ignored(&mut table, &last.engine);
     recording::add(&mut table, last.recording.as_ref());
-    add_sessions(&mut table, &last.engine, &last.pending);
+    add_sessions(&mut table, last);
     add_account(&mut table, "Turns (times a user spoke)", &accounts.turns, count);
     add_turn_remarks(&mut table, &last.engine);
     add_account(&mut table, "Bytes users said", &accounts.bytes, bytes);
@@ -97,7 +97,7 @@ fn add_ignored(table: &mut Table, engine: &Statistics) {
 const fn explanation(reason: Ignored) -> &'static str {
     match reason {
         Ignored::NotMapped => "sent to no online address of -x",
-        Ignored::NotSampled => "of connections that -r or -g leaves out",
+        Ignored::NotSampled => "of connections that -r, -g or --share leaves out",
         Ignored::NotWhole => "of connections whose beginning was not captured, left out by -O",
         Ignored::BeforeFirstTurn => {
             "of connections without a session (begun before the capture, or given up), before their next turn"
@@ -110,13 +110,19 @@ const fn explanation(reason: Ignored) -> &'static str {
     }
 }
 
-fn add_sessions(table: &mut Table, engine: &Statistics, pending: &Pending) {
+fn add_sessions(table: &mut Table, last: &ReplaySnapshot) {
+    let ReplaySnapshot { engine, pending, copies, .. } = last;
     table.section("Sessions");
     let joined = match engine.sessions_joined {
         0 => String::new(),
         joined => format!("{} of them in the middle of a connection", count(joined)),
     };
     table.line("opened", count(engine.sessions_opened), joined);
+    if *copies > 1 {
+        let missing = if engine.sessions_without_source > 0 { "; more addresses in -c help" } else { "" };
+        let reached = format!("{:.2}", engine.copies_reached(*copies));
+        table.line("copies", reached, format!("of {copies} for each connection (-n){missing}"));
+    }
     for (verdict, ended) in Verdict::ALL.iter().zip(&engine.ended) {
         let mut note = verdict.explanation().to_owned();
         if ended.turns_lost > 0 || ended.bytes_lost > 0 {
@@ -221,8 +227,8 @@ fn add_feed(table: &mut Table, engine: &Statistics, feed: &FeedTotals) {
 pub(crate) fn example() -> ReplayEnd {
     use std::time::Duration;
 
-    use tcpcopy_core::engine::Ended;
-    use tcpcopy_core::runtime::{CaptureTotals, DiscardTotals, ModulesTotals, ReplaySnapshot};
+    use tcpcopy_core::engine::{Ended, Pending};
+    use tcpcopy_core::runtime::{CaptureTotals, DiscardTotals, ModulesTotals};
     use tcpcopy_core::wire::Instant;
 
     let mut engine = Statistics {
@@ -258,6 +264,7 @@ pub(crate) fn example() -> ReplayEnd {
             ..CaptureTotals::default()
         },
         recording: None,
+        copies: 1,
         engine,
         pending: Pending { sessions: 4, established: 4, turns: 7, bytes: 1_000, memory: 4_096 },
         modules: ModulesTotals {
@@ -282,13 +289,14 @@ pub(crate) fn example() -> ReplayEnd {
 
 #[cfg(test)]
 mod tests {
+    use tcpcopy_core::engine::Pending;
     use tcpcopy_core::runtime::ModulesTotals;
 
     use super::*;
 
     #[test]
     fn the_report_explains_everything_that_happened() {
-        let program = Program { name: "tcpcopy", version: "0.1.0" };
+        let program = Program { name: "tcpcopy", version: "0.1.0", manual: &[] };
         let expected = "\
 tcpcopy 0.1.0 ran for 12m 3s
 Captured
@@ -353,7 +361,7 @@ Answers for 80: 13,549 requests, 13,545 compared, 132 answered differently
         snapshot.capture.kernel_dropped = 0;
         snapshot.modules = ModulesTotals::default();
         end.comparisons.clear();
-        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &end);
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
         let expected = "\
 tcpcopy 0.1.0 ran for 12m 3s
 Captured
@@ -375,6 +383,17 @@ Responses of the targets
   received               0  0 B of payload
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn how_many_copies_there_really_were_is_said() {
+        let mut end = example();
+        end.snapshot.copies = 10;
+        end.snapshot.engine.sessions_without_source = 301;
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
+        let line =
+            "  copies                7.50  of 10 for each connection (-n); more addresses in -c help\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

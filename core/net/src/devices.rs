@@ -1,6 +1,6 @@
 //! The machine's network devices, and which of them to capture on.
 
-mod netlink;
+mod links;
 
 use std::collections::HashSet;
 use std::io;
@@ -49,7 +49,7 @@ pub enum DeviceError {
 /// # Errors
 /// [`DeviceError::List`] when the kernel cannot be asked.
 pub fn devices() -> Result<Vec<Device>, DeviceError> {
-    Ok(netlink::devices()?)
+    Ok(links::devices()?)
 }
 
 /// The devices on which packets to the online addresses are seen, each packet once: the devices that carry the

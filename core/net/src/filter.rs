@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use pcap::{Capture, Linktype};
 use tcpcopy_wire::{Endpoint, LinkType};
 
 /// The filter that lets through what users send to the online addresses (`None`: any address) and ports, and not
@@ -43,10 +44,10 @@ fn end_filter(end: &str, online: &[(Option<IpAddr>, u16)], targets: &[Endpoint])
     if extended.is_empty() {
         return tcp;
     }
-    // Next header 0, 43 and 60: hop-by-hop, routing and destination options (RFC 8200 §4). Behind them ICMPv6 (58) is
-    // common, from multicast listeners, and never wanted.
+    // Next header 0, 43, 44 and 60: hop-by-hop, routing, fragment and destination options (RFC 8200 §4). Behind them
+    // ICMPv6 (58) is common, from multicast listeners, and never wanted.
     format!(
-        "({tcp} or (ip6 and ({}) and (ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 60) and ip6[40] != 58))",
+        "({tcp} or (ip6 and ({}) and (ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] = 60) and ip6[40] != 58))",
         extended.join(" or ")
     )
 }
@@ -80,9 +81,20 @@ pub(crate) fn also_inside_vlan_tags(filter: &str, link: LinkType) -> String {
     }
 }
 
+/// Whether `filter`, in pcap's language, lets an IP packet through on an Ethernet device, as it is or inside a VLAN tag; `None`
+/// when it is no filter.
+#[must_use]
+pub fn lets_through(filter: &str, packet: &[u8]) -> Option<bool> {
+    const ETHER_TYPES: [[u8; 2]; 2] = [[0x08, 0x00], [0x86, 0xdd]];
+    let ether_type = ETHER_TYPES[usize::from(packet.first()? >> 4 == 6)];
+    let program = Capture::dead(Linktype::ETHERNET).ok()?.compile(filter, true).ok()?;
+    let tags: [&[u8]; 2] = [&[], &[0x81, 0x00, 0, 1]];
+    Some(tags.iter().any(|tag| program.filter(&[&[0; 12][..], tag, &ether_type[..], packet].concat())))
+}
+
 #[cfg(test)]
 mod tests {
-    use pcap::{BpfProgram, Capture, Linktype};
+    use pcap::BpfProgram;
 
     use super::*;
 
@@ -127,6 +139,17 @@ mod tests {
 
     fn passes(filter: &str, to: &str, port: u16) -> bool {
         compile(filter, Linktype::ETHERNET).filter(&ethernet(&[], &tcp(to, port)))
+    }
+
+    #[test]
+    fn a_packet_is_held_against_any_filter() {
+        let packet = tcp("10.0.0.1", 80);
+        assert_eq!(lets_through("tcp and dst port 80", &packet), Some(true));
+        assert_eq!(lets_through("tcp and src port 80", &packet), Some(false));
+        assert_eq!(lets_through("", &packet), Some(true));
+        assert_eq!(lets_through("vlan and tcp and dst port 80", &packet), Some(true));
+        assert_eq!(lets_through("tcp nad", &packet), None);
+        assert_eq!(lets_through("ip6 and dst port 80", &tcp("fd00::1", 80)), Some(true));
     }
 
     #[test]
@@ -191,12 +214,14 @@ mod tests {
         let filter = capture_filter(&[(Some(addr("fd00::1")), 80)], &[]);
         for (to, passes) in [("fd00::1", true), ("fd00::2", false)] {
             let mut packet = tcp(to, 80);
-            packet[6] = 60;
             packet.splice(40..40, [6, 0, 1, 4, 0, 0, 0, 0]);
             let program = compile(&filter, Linktype::ETHERNET);
-            assert_eq!(program.filter(&ethernet(&[], &packet)), passes, "{to}");
-            packet[40] = 58;
-            assert!(!program.filter(&ethernet(&[], &packet)), "ICMPv6 to {to}");
+            for header in [0, 43, 44, 60] {
+                (packet[6], packet[40]) = (header, 6);
+                assert_eq!(program.filter(&ethernet(&[], &packet)), passes, "{header} to {to}");
+                packet[40] = 58;
+                assert!(!program.filter(&ethernet(&[], &packet)), "ICMPv6 behind {header} to {to}");
+            }
         }
     }
 

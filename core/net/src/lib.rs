@@ -10,7 +10,11 @@
 mod capture;
 mod devices;
 mod filter;
+mod netlink;
+mod offloads;
+mod readings;
 mod recording;
+mod routes;
 mod sockopt;
 mod transmit;
 
@@ -19,6 +23,9 @@ pub use capture::{
     Frame, KernelStatistics, LiveCapture,
 };
 pub use devices::{Device, DeviceError, devices, devices_for};
-pub use filter::{answer_filter, capture_filter};
+pub use filter::{answer_filter, capture_filter, lets_through};
+pub use offloads::{Offload, offloads};
+pub use readings::{Capabilities, capabilities, forwarded, forwards, online_users, reverse_path_dropped};
 pub use recording::{FileInput, ReadingProgress, RecordedFrame, Recording, RecordingError, capture_files};
+pub use routes::{Neighbour, Route, neighbour, route_to};
 pub use transmit::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError};

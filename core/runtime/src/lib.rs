@@ -13,8 +13,10 @@ mod capture_choice;
 mod captures;
 mod clock;
 mod comparison;
+mod doctor;
 mod error;
 mod feeds;
+mod inquiries;
 mod intake;
 mod mapping_name;
 mod modules;
@@ -26,6 +28,7 @@ mod rounds;
 mod signals;
 mod snapshot;
 mod socket;
+mod watch;
 
 pub use accounts::{Account, Accounts};
 pub use admin::{
@@ -35,6 +38,7 @@ pub use admin::{
 };
 pub use capture_choice::{CaptureChoice, UNNAMED_RING_BYTES};
 pub use comparison::{ComparisonTotals, Latency, RowTotals};
+pub use doctor::{DoctorOptions, Finding, State, examine};
 pub use error::StartError;
 pub use intake::IntakeChoice;
 pub use mapping_name::mapping_name;
@@ -45,6 +49,7 @@ pub use modules::{
 pub use recorded::{FileTotals, RecordingChoice, RecordingTotals, Tempo};
 pub use relaying::{Relaying, RelayingOptions};
 pub use replay::{Replay, ReplayOptions};
+pub use signals::Notice;
 pub use snapshot::{
     CaptureTotals, FeedTotals, PeerTotals, RelaySnapshot, ReplayEnd, ReplaySnapshot, TransmitTotals,
     UnusableFrames,

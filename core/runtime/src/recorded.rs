@@ -245,7 +245,9 @@ impl Recorded {
         let turns = engine.statistics().turns_captured;
         engine.handle_capture(now, recorded_at, &segment);
         let bits = if is_users { wire_len as u64 * 8 } else { 0 };
-        self.timetable.handed(engine.statistics().turns_captured - turns, bits);
+        // A rate is about what users said, not about its copies.
+        let turns = engine.statistics().turns_captured - turns;
+        self.timetable.handed(turns.div_ceil(engine.copies().into()), bits);
         true
     }
 

@@ -16,6 +16,7 @@ use crate::intake::Intake;
 use crate::modules::{Modules, Shelf};
 use crate::outlet::Outlet;
 use crate::rounds::{Round, Rounds};
+use crate::signals::Notice;
 use crate::socket::random;
 use crate::{
     AdminPlace, IntakeChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError,
@@ -76,8 +77,9 @@ pub struct Replay {
     captures_answers: bool,
     /// Verdicts that the log has told of.
     told: [bool; Verdict::ALL.len()],
-    /// What users say is not looked at before that moment, or before the first intercept is there.
-    feed_awaited_until: Instant,
+    /// What users say waits in the ring until that moment, or until the first intercept is there: it may have to prepare
+    /// for what modules want of the first responses.
+    feed_awaited_until: Option<Instant>,
 }
 
 impl Replay {
@@ -107,7 +109,7 @@ impl Replay {
             single: options.single,
             dnat: options.dnat,
         };
-        let feed_awaited_until = if fresh.is_empty() { now } else { now + FEED_PATIENCE };
+        let feed_awaited_until = (!fresh.is_empty()).then(|| now + FEED_PATIENCE);
         let feeds = Feeds::start(&options.intercepts, feed_options, token + 1, now)?;
         let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;
         let mut engine = Engine::new(options.engine, options.mappings.clone(), random());
@@ -149,21 +151,23 @@ impl Replay {
     }
 
     /// Replays until SIGINT or SIGTERM, or until no device is left to capture on, or all that is in the files has been
-    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
-    /// files to be opened anew) and has changed modules loaded again.
+    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP
+    /// has changed modules loaded again, and `on_notice` is called, as on SIGUSR1.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
-        mut on_hangup: impl FnMut(),
+        mut on_notice: impl FnMut(Notice),
     ) -> ReplayEnd {
         while !self.intake.is_over(&self.engine) {
             let round = self.wait();
             if round.stop {
                 break;
             }
-            if round.hangup {
-                on_hangup();
-                self.admin.reload();
+            if let Some(notice) = round.notice {
+                on_notice(notice);
+                if notice == Notice::HangUp {
+                    self.admin.reload();
+                }
             }
             if round.look {
                 self.intake.look();
@@ -181,7 +185,7 @@ impl Replay {
 
     fn wait(&mut self) -> Round {
         let now = self.rounds.now();
-        let awaited = Some(self.feed_awaited_until).filter(|until| now < *until);
+        let awaited = self.feed_awaited_until;
         let may_take = awaited.is_none() && self.intake.is_ready();
         let is_busy = self.is_transmitting || may_take || self.feeds.is_ready();
         let intake = self.intake.poll_timeout(now).filter(|_| awaited.is_none());
@@ -193,21 +197,13 @@ impl Replay {
         })
     }
 
-    /// Whether what users say still waits, in the ring, for the first intercept: it may have to prepare for what modules want
-    /// of the first responses.
-    fn awaits_feed(&mut self, now: Instant) -> bool {
-        if self.feeds.reaches_one() {
-            self.feed_awaited_until = now;
-        }
-        now < self.feed_awaited_until
-    }
-
     /// One round: everything that has come in goes through the engine, everything that is due goes out.
     fn turn(&mut self, now: Instant) {
-        let awaits_feed = self.awaits_feed(now);
         let engine = &mut self.engine;
-        if !awaits_feed {
-            self.intake.dispatch(now, self.feeds.reaches_one(), engine);
+        let reaches_one = self.feeds.reaches_one();
+        self.feed_awaited_until.take_if(|until| reaches_one || *until <= now);
+        if self.feed_awaited_until.is_none() {
+            self.intake.dispatch(now, reaches_one, engine);
         }
         self.feeds.read(now, |id, segment| {
             log::trace!("response for session {:x}: {segment}", id.to_bits());
@@ -259,12 +255,25 @@ impl Replay {
 
     /// The first loss of each kind is told while there is time to do something about it.
     fn tell_of_losses(&mut self) {
+        self.tell_of_missing_copies();
         let ended = &self.engine.statistics().ended;
         for ((verdict, ended), told) in Verdict::ALL.iter().zip(ended).zip(&mut self.told) {
             if ended.turns_lost > 0 && !std::mem::replace(told, true) {
                 let (name, why) = (verdict.name(), verdict.explanation());
                 log::warn!("requests are being lost, verdict {name}: {why}; further ones are counted");
             }
+        }
+    }
+
+    fn tell_of_missing_copies(&mut self) {
+        let (wanted, statistics) = (self.engine.copies(), self.engine.statistics());
+        let is_told = &mut self.told[Verdict::SourcesExhausted as usize];
+        if wanted > 1 && statistics.sessions_without_source > 0 && !std::mem::replace(is_told, true) {
+            let reached = statistics.copies_reached(wanted);
+            log::warn!(
+                "every source address and port is in use: {reached:.1} of {wanted} copies (-n) could be opened so far; \
+                 more addresses in -c or a lower -n help; what is missing is counted"
+            );
         }
     }
 
@@ -284,6 +293,7 @@ impl Replay {
             running_for: now.since(self.rounds.started_at()),
             capture: self.intake.totals(),
             recording: self.intake.recording_totals(),
+            copies: self.engine.copies(),
             engine: self.engine.statistics().clone(),
             pending: self.engine.pending(),
             modules: self.modules.totals(&self.engine),

@@ -71,6 +71,8 @@ pub struct ReplaySnapshot {
     pub capture: CaptureTotals,
     /// How far files are replayed; `None` for a live capture.
     pub recording: Option<RecordingTotals>,
+    /// How many sessions there are to be for each connection.
+    pub copies: u16,
     /// What the sessions did.
     pub engine: Statistics,
     /// What is under way.

@@ -11,6 +11,7 @@
 pub mod bench;
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod fidelity;
 mod invocation;
 pub mod mysql;
@@ -20,4 +21,4 @@ pub mod terminal;
 pub mod traffic;
 pub mod world;
 
-pub use invocation::run_scenario;
+pub use invocation::{run_doctor, run_scenario};

@@ -18,7 +18,7 @@ use tcpcopy_lab::terminal::fraction;
 use tcpcopy_lab::traffic::{run_server, run_users};
 use tcpcopy_lab::world::private::{self, Entered};
 use tcpcopy_lab::world::wire;
-use tcpcopy_lab::{bench, check, demo, fidelity, record};
+use tcpcopy_lab::{bench, check, demo, doctor, fidelity, record};
 
 /// Hosts in network namespaces, tagged traffic between them, and exact accounting of what the target received.
 ///
@@ -77,6 +77,14 @@ enum Command {
     },
     /// Measure whether the hosts and impaired hops do what they say
     Check,
+    /// Break a world in each way of the doctor's fault matrix, and hear what the doctor says
+    Doctor {
+        /// Only these entries
+        names: Vec<String>,
+        /// One line of JSON for each
+        #[arg(long)]
+        json: bool,
+    },
     /// (started by the lab) Make requests as a plan says
     #[command(hide = true)]
     Users {
@@ -140,6 +148,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         }
         Command::Bench { parts } => inside(|| bench::run(&parts).map(|()| true)),
         Command::Check => inside(|| check::run().map(|()| true)),
+        Command::Doctor { names, json } => inside(|| doctor::run(&names, json)),
         Command::Users { plan, record } => users(&plan, &record),
         Command::Serve { plan, record } => serve(&plan, &record),
         Command::Record { file, filter } => {

@@ -37,6 +37,8 @@ pub struct Scenario {
     pub c: Option<&'static str>,
     /// The fraction of the counted requests that must reach the target byte for byte.
     pub must: f64,
+    /// How often each of them must arrive, every time as a user of its own: what `-n` says.
+    pub copies: u16,
     /// Which requests are counted.
     pub counted: Counted,
     /// Part of the quick selection.
@@ -243,6 +245,7 @@ impl Scenario {
             about,
             c: None,
             must: 1.0,
+            copies: 1,
             counted: Counted::All,
             quick: false,
             mappings: vec![Mapping::v4(PORT)],

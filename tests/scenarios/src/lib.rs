@@ -3,8 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-use tcpcopy_lab::run_scenario;
 use tcpcopy_lab::scenario::table::find;
+use tcpcopy_lab::{run_doctor, run_scenario};
 
 /// Plays the scenario of that name and panics with all complaints unless it passes.
 ///
@@ -20,7 +20,26 @@ pub fn assert_passes(scenario: &str) {
     }
 }
 
-/// The same with a scenario that needs what no package of Debian's stable release has, such as MySQL 9: skipped, loudly, where
+/// Has `tcpcopy doctor` examine the world of that entry of its fault matrix, and panics unless it says what it must.
+///
+/// # Panics
+/// When the entry could not be played, or the doctor said something else.
+#[track_caller]
+pub fn assert_examined(entry: &str) {
+    match run_doctor(entry) {
+        Ok(examined) => {
+            assert!(
+                examined.complaints.is_empty(),
+                "{entry}: {}\n{}",
+                examined.complaints.join("; "),
+                examined.said
+            )
+        }
+        Err(error) => panic!("{entry} could not be played: {error:#}"),
+    }
+}
+
+/// As [`assert_passes`] with a scenario that needs what no package of Debian's stable release has, such as MySQL 9: skipped, loudly, where
 /// downloading that was impossible.
 ///
 /// # Panics

@@ -21,7 +21,14 @@ impl MysqlConversation {
         while !rest.is_empty() {
             let dealt = match self.target {
                 TargetPlace::Greeting | TargetPlace::Entering(_) => self.read_entry(rest, actions)? as u64,
-                TargetPlace::Ready => self.read_answer(rest, actions)?,
+                TargetPlace::Ready => {
+                    let (dealt, completes) = self.read_answer(rest, actions)?;
+                    // The next answer is given again, to be measured from its own command.
+                    if completes {
+                        break;
+                    }
+                    dealt
+                }
                 TargetPlace::Restoring => self.read_restoration(rest, actions)?,
             };
             if dealt == 0 {
@@ -32,25 +39,33 @@ impl MysqlConversation {
         Ok(())
     }
 
-    /// Reads a part of an answer of the target; returns how many bytes are dealt with.
-    fn read_answer(&mut self, input: &[u8], actions: &mut Actions) -> Result<u64, GiveUp> {
+    /// Reads a part of an answer of the target; returns how many bytes are dealt with, and whether that completes a turn.
+    fn read_answer(&mut self, input: &[u8], actions: &mut Actions) -> Result<(u64, bool), GiveUp> {
         let Some((_, entry)) = self.ledger.awaited_by_target() else {
-            return read_leave_taking(input, actions);
+            return Ok((read_leave_taking(input, actions)?, false));
         };
+        let ends_turn = entry.request.ends_turn;
         let (dealt, heard) = self.target_reader.read(input, entry.request.form);
         actions.take(dealt);
         match heard {
             Heard::Part => {}
             // The connection's end will follow, and what has no answer is said again.
             Heard::Reply(reply) if LEAVE_TAKINGS.contains(&reply.error) => {}
-            Heard::Reply(reply) => self.handle_target_reply(&reply, actions),
+            Heard::Reply(reply) => {
+                self.handle_target_reply(&reply, actions);
+                return Ok((dealt, ends_turn));
+            }
+            // LOAD DATA is held back, so no statement has named a file.
+            Heard::File if self.settings.read_only => {
+                return Err(GiveUp::new("the target asks for a file, which no statement that reads does"));
+            }
             Heard::File => {
                 let sequence = Header::read(input).map_or(0, |header| header.sequence);
                 self.file = File::Wanted(sequence.wrapping_add(1));
             }
             Heard::Nonsense => return Err(GiveUp::new("what the target answers makes no sense")),
         }
-        Ok(dealt)
+        Ok((dealt, false))
     }
 
     /// The target's answer to the oldest command is complete.

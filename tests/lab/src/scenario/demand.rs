@@ -43,6 +43,9 @@ pub enum Demand {
     HeldBack,
     /// The module had to log in again, or in the middle of a session, and to restore what the session had been.
     Restored,
+    /// Fewer copies than wanted found a place to speak from: the reports say how many there were, and the target saw so
+    /// many connections.
+    FewerCopies,
 }
 
 /// What demands are judged by.
@@ -59,6 +62,8 @@ pub(crate) struct Evidence<'e> {
     pub(crate) held_back: u64,
     /// Commands of modules' own that restored sessions of a database, logins among them.
     pub(crate) restoring: u64,
+    /// Connections of the users to the online server, and those the target accepted.
+    pub(crate) connections: (u64, u64),
 }
 
 /// What reports say of modules, as far as it matters here.
@@ -73,6 +78,8 @@ struct Report {
 #[derive(Debug, Deserialize)]
 struct Sessions {
     sessions_opened: u64,
+    copies_wanted: u16,
+    copies_reached: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -190,7 +197,19 @@ fn complaint(demand: &Demand, reports: &[Report], evidence: &Evidence<'_>) -> Op
         Demand::HeldBack => held_back(reports, evidence.held_back),
         Demand::Restored => (evidence.restoring == 0)
             .then(|| "no session had to be restored: the scenario shows nothing".to_owned()),
+        Demand::FewerCopies => fewer_copies(reports, evidence.connections),
     }
+}
+
+fn fewer_copies(reports: &[Report], (users, target): (u64, u64)) -> Option<String> {
+    let wanted: u16 = reports.iter().map(|report| report.sessions.copies_wanted).sum();
+    let reached: f64 = reports.iter().map(|report| report.sessions.copies_reached).sum();
+    let seen = target as f64 / users as f64;
+    (reached >= f64::from(wanted) || (reached - seen).abs() > 0.001).then(|| {
+        format!(
+            "the reports say {reached} of {wanted} copies, and {users} connections became {target} at the target"
+        )
+    })
 }
 
 /// What a module does not survive, or does not want, is counted by the report and missing at the target.
@@ -249,7 +268,7 @@ mod tests {
 
     fn report() -> Value {
         json!({
-            "sessions": { "sessions_opened": 9 },
+            "sessions": { "sessions_opened": 9, "copies_wanted": 5, "copies_reached": 4.5 },
             "modules": { "generations": [
                 generation("a.so", "retired", 5, 0),
                 generation("b.so", "rolled_back", 4, 3),
@@ -273,8 +292,15 @@ mod tests {
     fn is_met(demand: Demand, report: &Value) -> bool {
         let spoiled = Tally { missing: 3, ..Tally::default() };
         let reports = std::slice::from_ref(report);
-        let evidence =
-            Evidence { reports, spoiled: &spoiled, fed: 150, overlapping: 0, held_back: 7, restoring: 1 };
+        let evidence = Evidence {
+            reports,
+            spoiled: &spoiled,
+            fed: 150,
+            overlapping: 0,
+            held_back: 7,
+            restoring: 1,
+            connections: (2, 9),
+        };
         complaints(&[demand], &evidence).is_empty()
     }
 
@@ -293,6 +319,7 @@ mod tests {
             Demand::OneAtATime,
             Demand::HeldBack,
             Demand::Restored,
+            Demand::FewerCopies,
         ] {
             assert!(is_met(demand, &report()), "{demand:?}");
         }
@@ -319,6 +346,8 @@ mod tests {
             (Demand::NoPayload, with("/modules/generations/0/calls", 100)),
             (Demand::NoPayload, json!({})),
             (Demand::HeldBack, with("/modules/discards/0/times", 3)),
+            (Demand::FewerCopies, with("/sessions/copies_wanted", 4)),
+            (Demand::FewerCopies, with("/sessions/copies_reached", 4)),
         ] {
             assert!(!is_met(demand, &report), "{demand:?}");
         }
@@ -334,6 +363,7 @@ mod tests {
             overlapping: 2,
             held_back: 0,
             restoring: 0,
+            connections: (0, 0),
         };
         assert_eq!(complaints(&[Demand::OneAtATime, Demand::HeldBack, Demand::Restored], &evidence).len(), 3);
     }

@@ -20,7 +20,7 @@ use crate::scenario::outcome::{
 use crate::scenario::peers::Peers;
 use crate::scenario::stage::Stage;
 use crate::scenario::{Action, Scenario, accounting};
-use crate::traffic::{RequestId, ServerRecord, Tally, UsersProgress, UsersRecord, compare_if};
+use crate::traffic::{RequestId, ServerRecord, Tally, UsersProgress, UsersRecord, compare_if, tally_copies};
 use crate::world::hop::Hop;
 use crate::world::host::HostName;
 use crate::world::procfs::Usage;
@@ -111,6 +111,7 @@ pub fn run(
             overlapping: account.target.iter().map(|record| record.overlapping).sum(),
             held_back: account.databases.as_ref().map_or(0, Databases::held_back),
             restoring: account.databases.as_ref().map_or(0, |databases| databases.account.restoring),
+            connections: (users.connections, target.connections),
         },
     ));
     let outcome = Outcome {
@@ -204,9 +205,11 @@ impl Account {
         let online = stage.online.records()?;
         let target = stage.target.records()?;
         let happened = &stage.happened;
-        let tally = compare_if(&users, &target, |request, connection| {
-            !scenario.is_spoiled(connection)
-                && scenario.counts(connection.opened_at, request.sent_at, happened)
+        let tally = tally_copies(scenario.copies, &target, |target| {
+            compare_if(&users, target, |request, connection| {
+                !scenario.is_spoiled(connection)
+                    && scenario.counts(connection.opened_at, request.sent_at, happened)
+            })
         });
         let spoiled = compare_if(&users, &target, |_, connection| scenario.is_spoiled(connection));
         let databases = stage.online.database().is_some();

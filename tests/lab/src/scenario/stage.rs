@@ -131,9 +131,19 @@ impl<'s> Stage<'s> {
         self.await_end_of_replay()
     }
 
-    /// Waits until every tcpcopy has ended by itself, for as long as the scenario allows.
+    /// Waits until every tcpcopy has ended by itself, for as long as the scenario allows. The C tcpcopy stays for two
+    /// minutes more: of it, until it has begun, so that silence means that it is done.
     fn await_end_of_replay(&mut self) -> Result<()> {
         let began = Instant::now();
+        let target = self.world.host(HostName::Target);
+        let before = target.segments();
+        while !self.peers.reports() && target.segments() == before {
+            ensure!(began.elapsed() < self.scenario.drain, "the replay of the recording does not begin");
+            thread::sleep(LOOK);
+        }
+        if !self.peers.reports() {
+            return Ok(());
+        }
         let mut are_over = false;
         while !are_over {
             ensure!(began.elapsed() < self.scenario.drain, "the replay of the recording does not end");

@@ -2,12 +2,14 @@
 //!
 //! Declarative. Times are kept short: what a scenario shows, it shows in a few seconds.
 
+mod copies;
+mod families;
 mod faultless;
 mod losses;
 pub(crate) mod modules;
 mod outages;
 pub(crate) mod plans;
-mod recordings;
+pub(crate) mod recordings;
 mod targets;
 
 use crate::mysql;
@@ -39,6 +41,8 @@ pub fn all() -> Vec<Scenario> {
         targets::endings(),
         outages::outages(),
         faultless::shapes(),
+        families::families(),
+        copies::copies(),
         modules::modules(),
         recordings::recordings(),
         mysql::scenarios::scenarios(),

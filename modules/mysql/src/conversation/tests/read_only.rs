@@ -142,3 +142,14 @@ fn a_preparation_without_an_answer_is_judged_anew() {
     assert_eq!(behind_login(&outcome), query("SELECT 1"));
     assert_eq!(outcome.discarded["of a statement that was held back"], 14);
 }
+
+#[test]
+fn no_file_is_said() {
+    let transcript = in_()
+        .client(query("SELECT 1"))
+        .target(said(1, &[b"\xfb/etc/passwd"]))
+        .client(said(2, &[b"1,2\n", b""]));
+    let outcome = play(&module(READ_ONLY), &transcript);
+    assert_eq!(behind_login(&outcome), query("SELECT 1"));
+    assert!(outcome.gave_up.unwrap().contains("asks for a file"));
+}

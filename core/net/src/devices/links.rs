@@ -1,34 +1,27 @@
-//! Asks the kernel for devices and addresses over rtnetlink (RFC 3549; rtnetlink(7)).
+//! Devices and their addresses as rtnetlink tells of them (rtnetlink(7): RTM_GETLINK, RTM_GETADDR).
 //!
 //! Not `/sys/class/net`, which shows the namespace it was mounted in, and not `getifaddrs`, which knows nothing
 //! of bridges and VLANs.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use socket2::{Domain, Protocol, Socket, Type};
+use std::net::IpAddr;
 
 use super::Device;
+use crate::netlink::{Netlink, attributes, ip, text, u32_at};
 
-const HEADER_LEN: usize = 16;
 const IFINFOMSG_LEN: usize = 16;
 const IFADDRMSG_LEN: usize = 8;
-/// Attribute types carry flags in their two upper bits.
-const ATTRIBUTE_TYPE: u16 = 0x3fff;
-/// The kernel's messages of a dump are at most this long (`NLMSG_GOODSIZE` allows less).
-const REPLY_LEN: usize = 64 << 10;
 
 /// The devices of this network namespace with their addresses.
 pub(super) fn devices() -> io::Result<Vec<Device>> {
-    let socket =
-        Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(Protocol::from(libc::NETLINK_ROUTE)))?;
+    let mut netlink = Netlink::open()?;
     let mut devices = Vec::new();
-    dump(&socket, libc::RTM_GETLINK, &mut |kind, body| {
+    netlink.dump(libc::RTM_GETLINK, &mut |kind, body| {
         if kind == libc::RTM_NEWLINK {
             devices.extend(link(body));
         }
     })?;
-    dump(&socket, libc::RTM_GETADDR, &mut |kind, body| {
+    netlink.dump(libc::RTM_GETADDR, &mut |kind, body| {
         if kind == libc::RTM_NEWADDR
             && let Some((index, address)) = address(body)
             && let Some(device) = devices.iter_mut().find(|device| device.index == index)
@@ -37,42 +30,6 @@ pub(super) fn devices() -> io::Result<Vec<Device>> {
         }
     })?;
     Ok(devices)
-}
-
-/// Requests a dump and calls `on_message` with the type and body of each message of the answer.
-fn dump(socket: &Socket, request: u16, on_message: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
-    const LEN: usize = HEADER_LEN + IFINFOMSG_LEN;
-    let mut message = [0_u8; LEN];
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-    message[0..4].copy_from_slice(&(LEN as u32).to_ne_bytes());
-    message[4..6].copy_from_slice(&request.to_ne_bytes());
-    message[6..8].copy_from_slice(&flags.to_ne_bytes());
-    socket.send(&message)?;
-    let mut reply = vec![0_u8; REPLY_LEN];
-    loop {
-        let len = io::Read::read(&mut &*socket, &mut reply)?;
-        if messages(&reply[..len], on_message)? {
-            return Ok(());
-        }
-    }
-}
-
-/// Walks the messages of one datagram; true when the dump is complete.
-fn messages(mut rest: &[u8], on_message: &mut dyn FnMut(u16, &[u8])) -> io::Result<bool> {
-    while let Some(len) = u32_at(rest, 0) {
-        let kind = u16_at(rest, 4).unwrap_or_default();
-        let body = rest.get(HEADER_LEN..len as usize).ok_or(io::ErrorKind::InvalidData)?;
-        match i32::from(kind) {
-            libc::NLMSG_DONE => return Ok(true),
-            libc::NLMSG_ERROR => {
-                let errno = u32_at(body, 0).unwrap_or_default().cast_signed();
-                return Err(io::Error::from_raw_os_error(errno.saturating_neg()));
-            }
-            _ => on_message(kind, body),
-        }
-        rest = rest.get(aligned(len as usize)..).unwrap_or_default();
-    }
-    Ok(false)
 }
 
 /// A device from an RTM_NEWLINK body: `struct ifinfomsg` and attributes.
@@ -126,62 +83,13 @@ fn address(body: &[u8]) -> Option<(u32, IpAddr)> {
     Some((index, local.or(address)?))
 }
 
-fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    std::iter::from_fn(move || {
-        let len = usize::from(u16_at(rest, 0)?);
-        let kind = u16_at(rest, 2)? & ATTRIBUTE_TYPE;
-        let value = rest.get(4..len)?;
-        rest = rest.get(aligned(len)..).unwrap_or_default();
-        Some((kind, value))
-    })
-}
-
-fn ip(value: &[u8]) -> Option<IpAddr> {
-    match value.len() {
-        4 => Some(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?).into()),
-        16 => Some(Ipv6Addr::from(<[u8; 16]>::try_from(value).ok()?).into()),
-        _ => None,
-    }
-}
-
-fn text(value: &[u8]) -> String {
-    let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
-    String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..)?.first_chunk().copied()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..)?.first_chunk().copied()?))
-}
-
-/// Messages and attributes are padded to four bytes.
-const fn aligned(len: usize) -> usize {
-    len.next_multiple_of(4)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let len = (4 + value.len()) as u16;
-        let mut bytes = [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat();
-        bytes.resize(aligned(bytes.len()), 0);
-        bytes
-    }
+    use crate::netlink::attribute;
 
     fn link_body(index: u32, flags: i32, attributes: &[Vec<u8>]) -> Vec<u8> {
         [&[0; 4][..], &index.to_ne_bytes(), &flags.to_ne_bytes(), &[0; 4], &attributes.concat()].concat()
-    }
-
-    fn message(kind: u16, body: &[u8]) -> Vec<u8> {
-        let len = (HEADER_LEN + body.len()) as u32;
-        let mut bytes = [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), &[0; 10], body].concat();
-        bytes.resize(aligned(bytes.len()), 0);
-        bytes
     }
 
     fn stacked(kind: &str, attributes: &[Vec<u8>]) -> Device {
@@ -230,31 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_kernel_is_an_error() {
-        let answer = message(libc::NLMSG_ERROR as u16, &(-libc::EPERM).to_ne_bytes());
-        let error = messages(&answer, &mut |_, _| panic!("no message in it")).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
-    }
-
-    #[test]
-    fn the_end_of_the_dump_is_found_behind_messages() {
-        let name = attribute(libc::IFLA_IFNAME, b"eth0");
-        let link = message(libc::RTM_NEWLINK, &link_body(1, 0, &[name]));
-        let mut count = 0;
-        assert!(!messages(&link, &mut |_, _| count += 1).unwrap());
-        let done = message(libc::NLMSG_DONE as u16, &[0; 4]);
-        assert!(messages(&[link.clone(), link, done].concat(), &mut |_, _| count += 1).unwrap());
-        assert_eq!(count, 3);
-    }
-
-    #[test]
-    fn cut_messages_do_no_harm() {
+    fn cut_bodies_do_no_harm() {
         let info = attribute(libc::IFLA_LINKINFO, &attribute(libc::IFLA_INFO_KIND, b"vlan"));
         let body = link_body(1, 0, &[attribute(libc::IFLA_IFNAME, b"eth0"), info]);
-        let whole = message(libc::RTM_NEWLINK, &body);
-        for len in 0..whole.len() {
-            let _ = messages(&whole[..len], &mut |_, body| drop(link(body)));
-            let _ = (link(&body[..len.min(body.len())]), address(&body[..len.min(body.len())]));
+        for len in 0..body.len() {
+            let _ = (link(&body[..len]), address(&body[..len]));
         }
     }
 }
