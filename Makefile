@@ -10,12 +10,14 @@ TARGET = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"targ
 LAB = $(TARGET)/release/lab
 # The protocol modules that scenarios of the lab load.
 MODULES = -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-tagged -p tcpcopy-mod-mysql
+# A client that scenarios with databases start.
+CLIENTS = -p tcpcopy-lab-mysql-async
 
 # Databases and their clients are installed where they are wanted.
 DEPS = $(if $(findstring mysql,$(SCENARIO)),mysql)
 test unit fidelity: DEPS = mysql
 
-.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim release deps
+.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim release deps man deb check-deb
 
 help:
 	@echo 'make demo [SCENARIO=name]  watch real traffic being replayed, in hosts of its own (make scenarios lists them)'
@@ -24,6 +26,8 @@ help:
 	@echo 'make bench [NAMES=modules] processor time and memory per 1000 requests, at rising rates and with modules'
 	@echo 'make sim [SEEDS=10000]     the simulated world, many seeds'
 	@echo 'make scenarios             the scenarios that demo and fidelity know'
+	@echo 'make man                   manual pages and shell completions, in TARGET/documents'
+	@echo 'make deb | check-deb       a Debian package, in TARGET/debian; and whether it can be installed and used'
 	@echo 'make lint | doc | deps     parts of the above'
 
 demo: release
@@ -42,7 +46,7 @@ check-lab: release
 	@$(LAB) check
 
 release: deps
-	@$(CARGO) build --release --quiet -p tcpcopy -p intercept -p tcpcopy-lab $(MODULES)
+	@$(CARGO) build --release --quiet -p tcpcopy -p intercept -p tcpcopy-lab $(CLIENTS) $(MODULES)
 
 test: lint unit doc
 
@@ -57,6 +61,17 @@ unit: deps
 
 doc: deps
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+man: release
+	@$(TARGET)/release/tcpcopy generate-documents $(TARGET)/documents
+	@$(TARGET)/release/intercept generate-documents $(TARGET)/documents
+	@echo $(TARGET)/documents
+
+deb: release
+	@packaging/deb build $(TARGET) $(TARGET)/debian
+
+check-deb: release
+	@packaging/deb check $$(packaging/deb build $(TARGET) $(TARGET)/debian)
 
 sim: deps
 	SIM_SEEDS=$(SEEDS) $(CARGO) test --release -p tcpcopy-sim

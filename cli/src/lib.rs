@@ -7,8 +7,11 @@
 
 mod cadence;
 mod capture_report;
+mod config_check;
+mod config_file;
 mod console;
 mod daemon;
+mod documents;
 mod failure;
 mod grid;
 mod logging;
@@ -20,12 +23,14 @@ mod quantity;
 mod report_file;
 mod run_flags;
 mod running;
+mod shell_word;
 mod table;
 mod word_list;
 mod wrong_usage;
 
 pub use cadence::Cadence;
 pub use capture_report::{CaptureReport, add_capture};
+pub use config_check::ConfigCommand;
 pub use failure::Failure;
 pub use grid::{Align, Grid};
 pub use named::Named;
@@ -35,5 +40,6 @@ pub use quantity::{bytes, count, duration, milliseconds, per_second};
 pub use report_file::{REPORT_VERSION, ReportHead};
 pub use run_flags::{RunFlags, log_level};
 pub use running::Running;
+pub use shell_word::shell_word;
 pub use table::Table;
 pub use word_list::{device, device_or_file, expression};

@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_line_has_time_level_program_and_message() {
-        let program = Program { name: "tcpcopy", version: "0" };
+        let program = Program { name: "tcpcopy", version: "0", manual: &[] };
         let at = UNIX_EPOCH + Duration::from_millis(1_795_400_000_250);
         let record = Record::builder().level(Level::Info).args(format_args!("ready")).build();
         assert_eq!(line(program, at, &record), "2026-11-23T02:13:20.250Z INFO  tcpcopy: ready");

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::Failure;
-use crate::wrong_usage;
+use crate::{Failure, config_file, documents, wrong_usage};
 
 /// Which program this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,23 +14,41 @@ pub struct Program {
     pub name: &'static str,
     /// Its version, without a `v`.
     pub version: &'static str,
+    /// What its manual page says besides: titles, and text whose paragraphs are divided by empty lines. Indented lines
+    /// stay as they are.
+    pub manual: &'static [(&'static str, &'static str)],
 }
 
-/// Parses the command line and runs the program. Whatever goes wrong is one sentence on standard error and the
+/// The word by which a program is asked, with a folder behind it, for its manual pages and completions: for packagers.
+const GENERATE: &str = "generate-documents";
+
+/// Parses the command line, with the configuration file it may name, and runs the program. Whatever goes wrong is one sentence on standard error and the
 /// exit status of the [`Failure`].
 pub fn run_program<Flags>(program: Program, run: impl FnOnce(Flags) -> Result<(), Failure>) -> ExitCode
 where
     Flags: Parser + CommandFactory,
 {
-    let result = match Flags::try_parse() {
-        Ok(flags) => run(flags),
-        Err(asked) if !asked.use_stderr() => {
+    let words: Vec<_> = std::env::args_os().collect();
+    if let [_, word, folder] = words.as_slice()
+        && word == GENERATE
+    {
+        return ended(program, documents::write(program, Flags::command(), folder.as_ref()));
+    }
+    let completed = config_file::complete(&Flags::command(), words);
+    let result = match completed.map(Flags::try_parse_from) {
+        Err(sentence) => Err(Failure::WrongValue(sentence)),
+        Ok(Ok(flags)) => run(flags),
+        Ok(Err(asked)) if !asked.use_stderr() => {
             // Help or version; that the reader went away (`| head`) is no failure.
             let _ = asked.print();
             Ok(())
         }
-        Err(wrong) => Err(Failure::WrongValue(wrong_usage::sentence(&mut Flags::command(), &wrong))),
+        Ok(Err(wrong)) => Err(Failure::WrongValue(wrong_usage::sentence(&mut Flags::command(), &wrong))),
     };
+    ended(program, result)
+}
+
+fn ended(program: Program, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

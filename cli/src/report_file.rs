@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_head_says_who_and_when() {
-        let program = Program { name: "tcpcopy", version: "0.1.0" };
+        let program = Program { name: "tcpcopy", version: "0.1.0", manual: &[] };
         let at = Instant::from_micros(1_795_400_003_250_000);
         let head = ReportHead::new(program, at, Duration::from_millis(3_250));
         assert_eq!(

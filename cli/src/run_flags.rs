@@ -15,7 +15,11 @@ const INTERVAL_DEFAULT: &str = "30";
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Running and reporting")]
 pub struct RunFlags {
-    /// Append the log to FILE instead of writing it to standard error; SIGHUP opens the file anew
+    /// Take options from FILE as well: TOML, under their long names; the command line wins
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Append the log to FILE instead of writing it to standard error; SIGHUP and SIGUSR1 open the file anew
     #[arg(short = 'l', long = "log", value_name = "FILE")]
     pub log: Option<PathBuf>,
 

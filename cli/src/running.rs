@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
 use serde::Serialize;
-use tcpcopy_core::runtime::StartError;
+use tcpcopy_core::runtime::{Notice, StartError};
 
 use crate::console::Console;
 use crate::pid_file::PidFile;
@@ -138,9 +138,9 @@ impl Running {
         }
     }
 
-    /// SIGHUP: a log file is opened anew. Where the log goes to a terminal, that terminal was closed, and the
-    /// program stops as on SIGTERM.
-    pub fn hang_up(&self) {
+    /// A log file is opened anew. Where the log goes to a terminal, SIGHUP means that it was closed, and the program stops
+    /// as on SIGTERM.
+    pub fn handle_notice(&self, notice: Notice) {
         match self.place {
             Place::File => match self.console.reopen() {
                 Ok(()) => log::info!("log file opened anew"),
@@ -151,12 +151,12 @@ impl Running {
                     );
                 }
             },
-            Place::Terminal => {
+            Place::Terminal if notice == Notice::HangUp => {
                 if let Err(error) = raise(Signal::SIGTERM) {
                     log::error!("the terminal is gone, but stopping failed: {}", error.desc());
                 }
             }
-            Place::Elsewhere => log::info!("SIGHUP: there is no log file to open anew"),
+            Place::Terminal | Place::Elsewhere => log::info!("there is no log file to open anew"),
         }
     }
 

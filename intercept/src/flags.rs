@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use clap::Parser;
-use tcpcopy_cli::{RunFlags, device, expression, number};
+use clap::{Parser, Subcommand};
+use tcpcopy_cli::{ConfigCommand, RunFlags, device, expression, number};
 use tcpcopy_core::feed::{CToolFormat, DEFAULT_PORT, RelayOptions, Translation};
 use tcpcopy_core::net::DEFAULT_BUFFER_BYTES;
 
@@ -16,21 +16,34 @@ Example:
       The target answers its copied users from port 8080; its routes send those answers to this
       machine, which captures them on eth0 and must not forward or answer them.";
 
+/// The commands beside relaying.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look at a configuration file
+    Config(ConfigCommand),
+}
+
 /// Returns the headers of a test server's responses to tcpcopy.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "intercept", version, disable_help_flag = true, disable_version_flag = true)]
 #[command(max_term_width = 100, after_help = EXAMPLES)]
-#[command(override_usage = "intercept -F EXPRESSION [-i DEVICE[,...]] [OPTIONS]")]
+#[command(override_usage = "intercept -F EXPRESSION [-i DEVICE[,...]] [OPTIONS]\n       intercept COMMAND")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Capture on these devices; any: on all there are
     #[arg(short = 'i', long, value_name = "DEVICE,...", value_delimiter = ',', default_value = "any")]
     #[arg(value_parser = device, help_heading = "Capture")]
     pub(crate) device: Vec<String>,
 
     /// Which packets are responses of the target, in the language of pcap-filter(7)
+    // Missing only beside a command.
     #[arg(short = 'F', long, required = true, value_name = "EXPRESSION", value_parser = expression)]
     #[arg(help_heading = "Capture")]
-    pub(crate) filter: String,
+    pub(crate) filter: Option<String>,
 
     /// Ring buffer of each device
     #[arg(short = 'B', long, value_name = "MB", default_value_t = DEFAULT_BUFFER_BYTES >> 20)]
@@ -134,7 +147,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(flags.device, ["eth0", "eth1"]);
-        assert_eq!(flags.filter, "tcp and src port 8080");
+        assert_eq!(flags.filter.as_deref(), Some("tcp and src port 8080"));
         assert_eq!((flags.port, flags.bind.to_string()), (7000, "10.10.3.3".to_owned()));
         assert!(flags.run.daemon);
     }

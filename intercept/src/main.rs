@@ -6,6 +6,7 @@
 
 mod flags;
 mod idle_flags;
+mod manual;
 mod report;
 mod report_json;
 mod status_line;
@@ -18,23 +19,32 @@ use std::process::ExitCode;
 use tcpcopy_cli::{Failure, Program, Running, run_program};
 use tcpcopy_core::runtime::{Relaying, RelayingOptions};
 
-use crate::flags::Flags;
+use crate::flags::{Command, Flags};
 use crate::report_json::{Report, Subject};
 use crate::status_line::StatusLine;
 
-const PROGRAM: Program = Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION") };
+const PROGRAM: Program =
+    Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION"), manual: manual::SECTIONS };
 
 fn main() -> ExitCode {
     run_program(PROGRAM, run)
 }
 
 fn run(flags: Flags) -> Result<(), Failure> {
+    match &flags.command {
+        Some(Command::Config(config)) => config.run(|_: &Flags| Ok(())),
+        None => relay(flags),
+    }
+}
+
+fn relay(flags: Flags) -> Result<(), Failure> {
+    let filter = flags.filter.clone().unwrap_or_default();
     let Some(running) = Running::begin(PROGRAM, &flags.run)? else {
         return Ok(());
     };
     let subject = Subject {
         devices: flags.device.clone(),
-        filter: flags.filter.clone(),
+        filter: filter.clone(),
         listen: SocketAddr::new(flags.bind, flags.port),
     };
     if let Some(remark) = flags.idle.remark() {
@@ -43,7 +53,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let relay = flags.relay();
     let relaying = Relaying::start(RelayingOptions {
         devices: flags.device,
-        filter: flags.filter,
+        filter,
         buffer_bytes: flags.buffer << 20,
         listen: subject.listen,
         relay,
@@ -61,7 +71,7 @@ fn run(flags: Flags) -> Result<(), Failure> {
                 log::info!("{}", summary::line(snapshot));
             }
         },
-        || running.hang_up(),
+        |notice| running.handle_notice(notice),
     );
     running.finish(&report::text(PROGRAM, &last), &Report::new(PROGRAM, &subject, &last))?;
     Failure::unless_captured_to_the_end(&last.capture)

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_report_explains_everything_that_happened() {
-        let program = Program { name: "intercept", version: "0.1.0" };
+        let program = Program { name: "intercept", version: "0.1.0", manual: &[] };
         let expected = "\
 intercept 0.1.0 ran for 1m
 Captured

@@ -174,7 +174,7 @@ impl Actions {
 
     /// When the last byte so far of the oldest turn that is open was first said to the target; `None` when no turn is
     /// open or nothing of it has been said. From here to [`Self::at`] of the answer's end is the target's latency. Fixed for
-    /// the whole call, whatever turns it completes.
+    /// the whole call, whatever turns it completes: who measures completes one in each call, and leaves the rest.
     #[must_use]
     pub fn turn_said_at(&self) -> Option<Timestamp> {
         self.turn_said_at
@@ -273,8 +273,8 @@ impl Actions {
 
     /// In [`Conversation::reconnected`](crate::Conversation::reconnected), or in
     /// [`Conversation::opened`](crate::Conversation::opened) of a session whose connection is yet to be opened: the
-    /// connection begins with words of the module's own. Until [`end_prologue`](Self::end_prologue) only what is [inserted](Self::insert) is said; client
-    /// bytes are not given, and may not be dealt with.
+    /// connection begins with words of the module's own. Until [`end_prologue`](Self::end_prologue) only what is
+    /// [inserted](Self::insert) is said; client bytes are not given, and may not be dealt with.
     pub fn begin_prologue(&mut self) {
         self.step(Step::BEGIN_PROLOGUE, 0, &[]);
     }

@@ -72,6 +72,9 @@ pub trait Conversation: Send {
 
     /// Bytes the target answered, while they are wanted. By default they are taken unseen.
     ///
+    /// What is left behind the end of an answer that [completes a turn](Actions::complete_turn) is given again at once, so
+    /// that each of several answers can be measured from [its own turn](Actions::turn_said_at).
+    ///
     /// # Errors
     /// [`GiveUp`]: the session cannot go on.
     fn target(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
@@ -109,8 +112,9 @@ pub trait Conversation: Send {
     /// `side` has closed: no more bytes of it will come. Of the target, told while its bytes are wanted: on the present
     /// connection, by its close or its reset; a turn that is not complete after this call is
     /// [said again](Self::reconnected) if the connection is lost, so an answer that ends with its connection has to be
-    /// completed here. Of the online server, told once everything it said before was dealt with. Client bytes that are left stay with the conversation until it deals with them; what it
-    /// had promised for bytes to come is void.
+    /// completed here. Of the online server, told once everything it said before was dealt with. Of the client, told again
+    /// when client bytes that were given again on a new connection are left. Client bytes that are left stay with the
+    /// conversation until it deals with them; what it had promised for bytes to come is void.
     ///
     /// # Errors
     /// [`GiveUp`]: the session cannot go on.

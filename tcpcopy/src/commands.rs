@@ -3,16 +3,26 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand};
-use tcpcopy_cli::Failure;
+use tcpcopy_cli::{ConfigCommand, Failure};
 
+use crate::configuration;
 use crate::ctl::Ctl;
+use crate::doctor::Doctor;
+use crate::flags::Flags;
 use crate::new_module;
+use crate::plan::Plan;
 
 /// The commands beside replaying.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Ask and steer a tcpcopy that runs
     Ctl(Ctl),
+    /// Look at a configuration file
+    Config(ConfigCommand),
+    /// Check all three hosts for the replay that these options ask for, with a probe through the whole loop
+    Doctor(Box<Doctor>),
+    /// Print what is to be done on each host for the replay that these options ask for
+    Plan(Box<Plan>),
     /// Make a folder with a module in it, ready to be changed and built
     NewModule(NewModule),
 }
@@ -39,6 +49,9 @@ impl Command {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         match self {
             Self::Ctl(ctl) => ctl.run(),
+            Self::Config(config) => config.run(|flags: &Flags| configuration::of(flags).map(drop)),
+            Self::Doctor(doctor) => doctor.run(),
+            Self::Plan(plan) => plan.run(),
             Self::NewModule(NewModule { folder, api, .. }) => {
                 let next = new_module::create(folder, api.as_deref())?;
                 print!("{next}");

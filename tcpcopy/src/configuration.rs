@@ -5,15 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tcpcopy_cli::Failure;
-use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, SourcePool};
+use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, Share, SourcePool};
 use tcpcopy_core::host::HostOptions;
 use tcpcopy_core::net::devices;
 use tcpcopy_core::runtime::{
-    AdminPlace, IntakeChoice, InterceptChoice, ModuleOptions, ReplayOptions, SightingChoice, WayBackChoice,
+    AdminPlace, IntakeChoice, InterceptChoice, ModuleOptions, ReplayOptions, SightingChoice, Transport,
+    WayBackChoice,
 };
 
 use crate::agreement::Agreement;
-use crate::flags::Flags;
+use crate::flags::{Flags, LAST_INSTANCE};
 use crate::intake;
 use crate::module_flag;
 use crate::sources_flag;
@@ -59,12 +60,40 @@ pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
         engine: EngineOptions { acceleration, ..engine_options(flags, sources) },
         modules: modules(flags, &mappings)?,
         admin: admin(flags)?,
+        transport: if flags.udp { Transport::Udp } else { Transport::Tcp },
         transmit: flags.transmit.choice(&linked, &intake)?,
         mappings,
         intake,
         way_back,
         snapshot_interval: Duration::from_secs(flags.run.interval.max(1)),
     })
+}
+
+/// The same for a command about the way of a connection over target and intercept, and the intercepts.
+///
+/// # Errors
+/// As of [`of`], and where there is no such way.
+pub(crate) fn over_intercept(
+    flags: &Flags,
+    command: &str,
+) -> Result<(ReplayOptions, InterceptChoice), Failure> {
+    let refused = |sentence| Err(Failure::WrongValue(format!("{command} is about {sentence}")));
+    if flags.udp {
+        return refused("TCP: with --udp there is no intercept, and nothing comes back");
+    }
+    if flags.transmit.output.is_some() {
+        return refused("packets by raw IP: leave -o out, and the link-layer addresses in -x");
+    }
+    let options = of(flags)?;
+    match &options.way_back {
+        WayBackChoice::Intercepts(choice) => {
+            let intercepts = choice.clone();
+            Ok((options, intercepts))
+        }
+        WayBackChoice::Devices(_) | WayBackChoice::Nobody => refused(
+            "the way over intercept: name its host with -s, and leave --intercept-on and --dry-run out",
+        ),
+    }
 }
 
 fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
@@ -76,11 +105,10 @@ fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
         // Nobody answers in a dry run: users say what they said when they said it.
         overlap_turns: flags.overlap_turns || flags.transmit.dry_run.is_some(),
         only_whole_sessions: flags.only_whole,
-        sampling: match (flags.gradual, flags.percent) {
-            (true, _) => Sampling::Ramp(RAMP),
-            (false, 100) => Sampling::All,
-            (false, percent) => Sampling::Percent(percent),
-        },
+        sampling: sampling(flags),
+        share: flags.share.unwrap_or(Share::WHOLE),
+        copies: flags.copies,
+        ports: ports(flags),
         response_timeout,
         idle_timeout: flags.idle_timeout.map_or(response_timeout + IDLE_MARGIN, Duration::from_secs),
         sources,
@@ -89,6 +117,21 @@ fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
         faults_before_rollback: flags.module_faults,
         ..EngineOptions::default()
     }
+}
+
+fn sampling(flags: &Flags) -> Sampling {
+    match (flags.ramp, flags.gradual, flags.percent) {
+        (Some(seconds), ..) => Sampling::Ramp(Duration::from_secs(seconds)),
+        (None, true, _) => Sampling::Ramp(RAMP),
+        (None, false, 100) => Sampling::All,
+        (None, false, percent) => Sampling::Percent(percent),
+    }
+}
+
+/// Those who share the work share the ports as well: they may have the same `-c`.
+fn ports(flags: &Flags) -> Share {
+    let instance = flags.instance.and_then(|number| Share::new(number, LAST_INSTANCE + 1));
+    instance.unwrap_or(Share::WHOLE).and(flags.share.unwrap_or(Share::WHOLE))
 }
 
 fn modules(flags: &Flags, mappings: &Mappings) -> Result<ModuleOptions, Failure> {
@@ -122,7 +165,7 @@ fn sources(flags: &Flags, mappings: &[Mapping]) -> Result<Option<SourcePool>, Fa
 }
 
 fn way_back(flags: &Flags) -> Result<WayBackChoice, Failure> {
-    if flags.transmit.dry_run.is_some() {
+    if flags.udp || flags.transmit.dry_run.is_some() {
         return Ok(WayBackChoice::Nobody);
     }
     if !flags.transmit.intercept_on.is_empty() {
@@ -237,6 +280,20 @@ mod tests {
         assert_eq!(sampling(&["-r", "100"]), Sampling::All);
         assert_eq!(sampling(&["-r", "20"]), Sampling::Percent(20));
         assert_eq!(sampling(&["-g"]), Sampling::Ramp(Duration::from_secs(99)));
+        assert_eq!(sampling(&["--ramp", "600"]), Sampling::Ramp(Duration::from_secs(600)));
+        assert_eq!(sampling(&["-g", "--ramp", "600"]), Sampling::Ramp(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn tcpcopys_that_share_work_share_ports() {
+        let engine = |arguments: &[&str]| configured(arguments).unwrap().engine;
+        let part = |index, of| Share::new(index, of).unwrap();
+        assert_eq!(engine(&["-n", "7"]).copies, 7);
+        assert_eq!(engine(&["-f", "3"]).ports, part(3, 32));
+        let shared = engine(&["--share", "2/3"]);
+        assert_eq!((shared.share, shared.ports), (part(1, 3), part(1, 3)));
+        let both = engine(&["--share", "2/3", "-f", "3"]);
+        assert_eq!((both.share, both.ports), (part(1, 3), part(32 + 3, 96)));
     }
 
     #[test]
@@ -327,6 +384,28 @@ mod tests {
     }
 
     #[test]
+    fn commands_about_the_way_over_intercept_refuse_what_goes_another() {
+        let refused = |arguments: &[&str]| {
+            let x = ["tcpcopy", "-x", "80-10.10.3.2:80"];
+            let flags = Flags::try_parse_from(x.iter().chain(arguments)).unwrap();
+            over_intercept(&flags, "plan").unwrap_err().to_string()
+        };
+        for (arguments, sentence) in [
+            (&["--udp"][..], "plan is about TCP: with --udp there is no intercept, and nothing comes back"),
+            (
+                &["-s", "10.10.3.3", "-o", "eth1"],
+                "plan is about packets by raw IP: leave -o out, and the link-layer addresses in -x",
+            ),
+            (
+                &["--intercept-on", "eth1"],
+                "plan is about the way over intercept: name its host with -s, and leave --intercept-on and --dry-run out",
+            ),
+        ] {
+            assert_eq!(refused(arguments), sentence);
+        }
+    }
+
+    #[test]
     fn somebody_has_to_see_what_targets_answer() {
         let failure = bare(&["-x", "80-10.10.3.2:80"]).unwrap_err();
         assert_eq!(failure.exit_status(), 2);
@@ -363,6 +442,13 @@ mod tests {
     fn a_mirror_is_wanted_beside_what_the_mappings_are_about() {
         let capture = captured(configured(&["-i", "eth0", "--mirror", "vxlan,erspan,gre"]).unwrap());
         assert_eq!(capture.tunnels, ["udp dst port 4789", "ip proto 47 or ip6 proto 47"]);
+    }
+
+    #[test]
+    fn datagrams_are_replayed_where_they_are_wanted() {
+        assert_eq!(configured(&[]).unwrap().transport, Transport::Tcp);
+        let options = configured(&["--udp", "-n", "3", "-c", "10.20.0.x"]).unwrap();
+        assert_eq!((options.transport, options.engine.copies), (Transport::Udp, 3));
     }
 
     #[test]

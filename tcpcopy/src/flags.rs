@@ -7,45 +7,44 @@ use std::time::Duration;
 
 use clap::Parser;
 use tcpcopy_cli::{RunFlags, device_or_file, expression, number};
+use tcpcopy_core::engine::Share;
 use tcpcopy_core::feed::DEFAULT_PORT;
 use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
 
-use crate::commands::Command;
 use crate::endpoint_flag::host_address;
 use crate::idle_flags::IdleFlags;
 use crate::intercept_flag::{InterceptName, intercept};
 use crate::mapping_flag::{LinkedMapping, linked_mapping};
 use crate::mirror_flag::{Mirror, mirror};
 use crate::module_flag::{ModuleFlag, module};
+use crate::share_flag::share;
 use crate::sources_flag::{SourceRange, source_range};
 use crate::tempo_flag::{Rate, rate, span, times};
 use crate::transmit_flags::TransmitFlags;
 
 /// The longest time a time-out may be: a week.
 const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
+/// The C tools shift ports by 2048 for each instance, which makes 32 of them.
+pub(crate) const LAST_INSTANCE: u32 = 31;
 
-const EXAMPLES: &str = "\
-Examples:
-  tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.20.0.x
-      What users say to port 80 of this machine is replayed to 10.10.3.2:8080. The target sees
-      users from 10.20.0.1 to 10.20.0.254; its routes send what it answers them to 10.10.3.3,
-      where intercept runs.
-  tcpcopy -x 10.0.0.1:80-10.10.3.2:80,[fd00::1]:80-[fd00::2]:80 -s 10.10.3.3 -r 20 -d
-      One connection in five, by IPv4 and IPv6, in the background.
-  tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 --offline -i 'monday-*.pcap.gz' -a 2
-      What was recorded on Monday, twice as fast.";
+/// Options that mean nothing where there are neither connections nor answers.
+const OF_CONNECTIONS: [&str; 10] = [
+    "only_whole",
+    "top_speed",
+    "response_timeout",
+    "idle_timeout",
+    "mss",
+    "rtt",
+    "overlap_turns",
+    "module",
+    "module_faults",
+    "admin",
+];
 
-/// Replays live TCP traffic of a production server, as real TCP connections, against a test server.
+/// What is replayed, to whom, and how: the options of replaying, and of the commands that are about a replay.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tcpcopy", version, disable_help_flag = true, disable_version_flag = true)]
-#[command(max_term_width = 100, after_help = EXAMPLES)]
-#[command(override_usage = "tcpcopy -x MAPPING[,...] -s INTERCEPT[,...] [OPTIONS]\n       tcpcopy COMMAND")]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(disable_help_subcommand = true)]
 pub(crate) struct Flags {
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-
     /// Replay what users say to PORT (of this ADDRESS) to TARGET:PORT; IPv6 addresses in brackets
     #[arg(
         short = 'x',
@@ -82,9 +81,37 @@ pub(crate) struct Flags {
     #[arg(short = 'g', long, conflicts_with = "percent", help_heading = "What is replayed, and to whom")]
     pub(crate) gradual: bool,
 
+    /// As -g, with all of them after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = number(1..=LONGEST_TIMEOUT, "seconds"))]
+    #[arg(
+        allow_negative_numbers = true,
+        conflicts_with = "percent",
+        help_heading = "What is replayed, and to whom"
+    )]
+    pub(crate) ramp: Option<u64>,
+
+    /// Replay the I-th of N equal parts of the connections: N tcpcopys with one part each replay all of them
+    #[arg(long, value_name = "I/N", value_parser = share, help_heading = "What is replayed, and to whom")]
+    pub(crate) share: Option<Share>,
+
+    /// Replay every connection so many times at once, each copy as a user of its own
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value = "1", value_parser = number(1_u16..=1023, "copies"))]
+    #[arg(allow_negative_numbers = true, help_heading = "What is replayed, and to whom")]
+    pub(crate) copies: u16,
+
+    /// Speak from one of 32 parts of the ports, so that tcpcopys with different numbers never meet at a target
+    #[arg(short = 'f', long, value_name = "NUMBER", value_parser = number(0..=LAST_INSTANCE, "the number of a tcpcopy"))]
+    #[arg(allow_negative_numbers = true, help_heading = "What is replayed, and to whom")]
+    pub(crate) instance: Option<u32>,
+
     /// Replay only connections whose beginning was captured
     #[arg(short = 'O', long, help_heading = "What is replayed, and to whom")]
     pub(crate) only_whole: bool,
+
+    /// Replay UDP instead of TCP: datagrams, one by one. Nobody waits for answers, so -s is not needed; see
+    /// that what targets answer does not reach users
+    #[arg(long, conflicts_with_all = OF_CONNECTIONS, help_heading = "What is replayed, and to whom")]
+    pub(crate) udp: bool,
 
     /// Capture on these devices [default: those that carry the online addresses, and loopback]; with
     /// --offline: replay these files, * and ? in their names as in a shell, - for standard input
@@ -233,6 +260,27 @@ pub(crate) struct Flags {
     pub(crate) run: RunFlags,
 }
 
+impl Flags {
+    /// One sentence for the log about options that have nothing to do for UDP and do no harm, if any was given.
+    pub(crate) fn remark_on_udp(&self) -> Option<&'static str> {
+        let is_about_answers = !(self.intercept.is_empty() && self.transmit.intercept_on.is_empty())
+            || self.lonely
+            || self.single
+            || self.dnat;
+        (self.udp && is_about_answers).then_some(
+            "with --udp nothing comes back: -s, --intercept-on, -L, --single and --dnat are without effect",
+        )
+    }
+
+    /// One sentence for the log about answers to datagrams that would reach users, where nothing else keeps them away.
+    pub(crate) fn warning_on_udp(&self) -> Option<&'static str> {
+        (self.udp && self.source.is_empty()).then_some(
+            "without -c copies come from the users' own addresses: see that what the targets answer does not reach the \
+             users (on each target, a route to a device that swallows them)",
+        )
+    }
+}
+
 /// `-H`: an address that a target can answer to.
 fn stand_in(text: &str) -> Result<IpAddr, String> {
     let allowed = "it takes an address that the targets route to intercept";
@@ -293,10 +341,21 @@ mod tests {
     }
 
     #[test]
-    fn a_command_needs_no_mapping_and_goes_with_no_option() {
-        let flags = Flags::try_parse_from(["tcpcopy", "ctl", "swap", "80", "m.so", "--migrate"]).unwrap();
-        assert!(matches!(flags.command, Some(Command::Ctl(_))) && flags.mapping.is_empty());
-        assert!(Flags::try_parse_from(["tcpcopy", "-x", "80-10.10.3.2:80", "ctl", "status"]).is_err());
+    fn udp_needs_no_intercept_and_a_command_of_the_c_tools_names_one_nevertheless() {
+        let parsed = |arguments: &[&str]| {
+            let udp = ["tcpcopy", "-x", "53-10.10.3.2:53", "--udp"];
+            Flags::try_parse_from(udp.iter().chain(arguments)).unwrap()
+        };
+        let usual = parsed(&["-n", "3", "-r", "20", "-H", "10.0.0.9"]);
+        assert_eq!(usual.remark_on_udp(), None);
+        assert!(usual.warning_on_udp().is_some_and(|warning| warning.starts_with("without -c")));
+        assert_eq!(parsed(&["-c", "10.20.0.x"]).warning_on_udp(), None);
+        assert_eq!(
+            parsed(&["-s", "10.10.3.3"]).remark_on_udp(),
+            Some(
+                "with --udp nothing comes back: -s, --intercept-on, -L, --single and --dnat are without effect"
+            )
+        );
     }
 
     #[test]

@@ -5,20 +5,25 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+mod command_line;
 mod commands;
 mod configuration;
 mod ctl;
+mod doctor;
 mod endpoint_flag;
 mod flags;
 mod idle_flags;
 mod intake;
 mod intercept_flag;
+mod manual;
 mod mapping_flag;
 mod mirror_flag;
 mod module_flag;
 mod new_module;
+mod plan;
 mod report;
 mod report_json;
+mod share_flag;
 mod sources_flag;
 mod status_line;
 mod summary;
@@ -30,13 +35,15 @@ use std::process::ExitCode;
 
 use tcpcopy_cli::{Failure, Program, Running, run_program};
 use tcpcopy_core::host::probe;
-use tcpcopy_core::runtime::{Replay, ReplayOptions};
+use tcpcopy_core::runtime::{Copying, Replay, ReplayEnd, ReplayOptions, ReplaySnapshot, Transport};
 
+use crate::command_line::CommandLine;
 use crate::flags::Flags;
 use crate::report::Subject;
 use crate::status_line::StatusLine;
 
-const PROGRAM: Program = Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION") };
+const PROGRAM: Program =
+    Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION"), manual: manual::SECTIONS };
 
 /// The word by which this program is started to try a module, in a process of its own.
 const PROBE: &str = "module-probe";
@@ -51,10 +58,10 @@ fn main() -> ExitCode {
     run_program(PROGRAM, run)
 }
 
-fn run(flags: Flags) -> Result<(), Failure> {
-    match &flags.command {
+fn run(line: CommandLine) -> Result<(), Failure> {
+    match &line.command {
         Some(command) => command.run(),
-        None => replay(&flags),
+        None => replay(&line.flags),
     }
 }
 
@@ -63,11 +70,31 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
     let Some(running) = Running::begin(PROGRAM, &flags.run)? else {
         return Ok(());
     };
-    if let Some(remark) = flags.idle.remark() {
+    for remark in flags.idle.remark().iter().map(String::as_str).chain(flags.remark_on_udp()) {
         log::info!("{remark}");
+    }
+    if let Some(warning) = flags.warning_on_udp() {
+        log::warn!("{warning}");
     }
     let options = ReplayOptions { snapshot_interval: running.snapshot_interval(), ..configuration };
     let mut subject = Subject::of(&options);
+    let end = match options.transport {
+        Transport::Tcp => replay_connections(options, &mut subject, &running)?,
+        Transport::Udp => copy_datagrams(options, &mut subject, &running)?,
+    };
+    running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
+    match (end.broken, &end.snapshot.recording) {
+        (Some(sentence), _) => Err(Failure::Start(sentence)),
+        (None, Some(_)) => Ok(()),
+        (None, None) => Failure::unless_captured_to_the_end(&end.snapshot.capture),
+    }
+}
+
+fn replay_connections(
+    options: ReplayOptions,
+    subject: &mut Subject,
+    running: &Running,
+) -> Result<ReplayEnd, Failure> {
     let replay = Replay::start(options).map_err(|error| running.start_failed(error))?;
     subject.devices = replay.devices();
     subject.modules = replay.modules().collect();
@@ -75,22 +102,28 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
         log::debug!("tcpcopy ctl reaches this process at {}", socket.display());
     }
     running.announce(&subject.to_string());
+    Ok(replay.run(on_snapshot(running), |notice| running.handle_notice(notice)))
+}
 
+fn copy_datagrams(
+    options: ReplayOptions,
+    subject: &mut Subject,
+    running: &Running,
+) -> Result<ReplayEnd, Failure> {
+    let copying = Copying::start(options).map_err(|error| running.start_failed(error))?;
+    subject.devices = copying.devices();
+    running.announce(&subject.to_string());
+    Ok(copying.run(on_snapshot(running), |notice| running.handle_notice(notice)))
+}
+
+/// Shows how it goes on.
+fn on_snapshot(running: &Running) -> impl FnMut(&ReplaySnapshot) {
     let mut cadence = running.cadence();
     let mut status = StatusLine::default();
-    let end = replay.run(
-        |snapshot| {
-            running.show_status(|| status.text(snapshot));
-            if cadence.is_due(snapshot.running_for) {
-                log::info!("{}", summary::line(snapshot));
-            }
-        },
-        || running.hang_up(),
-    );
-    running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
-    match (end.broken, &end.snapshot.recording) {
-        (Some(sentence), _) => Err(Failure::Start(sentence)),
-        (None, Some(_)) => Ok(()),
-        (None, None) => Failure::unless_captured_to_the_end(&end.snapshot.capture),
+    move |snapshot| {
+        running.show_status(|| status.text(snapshot));
+        if cadence.is_due(snapshot.running_for) {
+            log::info!("{}", summary::line(snapshot));
+        }
     }
 }

@@ -1,16 +1,17 @@
 //! The report for people: what was captured, what became of it, and why.
 
 pub(crate) mod comparison;
+pub(crate) mod datagrams;
 pub(crate) mod modules;
 pub(crate) mod recording;
 
 use std::fmt;
 
 use tcpcopy_cli::{Program, Table, add_capture, bytes, count, duration};
-use tcpcopy_core::engine::{Ignored, Pending, Statistics, Verdict};
+use tcpcopy_core::engine::{Ignored, Statistics, Verdict};
 use tcpcopy_core::runtime::{
-    Account, Accounts, FeedTotals, IntakeChoice, ReplayEnd, ReplayOptions, TransmitChoice, TransmitTotals,
-    WayBackChoice,
+    Account, Accounts, FeedTotals, IntakeChoice, ReplayEnd, ReplayOptions, ReplaySnapshot, TransmitChoice,
+    TransmitTotals, Transport, WayBackChoice,
 };
 
 use crate::mapping_flag::argument;
@@ -22,6 +23,8 @@ pub(crate) struct Subject {
     pub(crate) devices: Vec<String>,
     /// They are files.
     pub(crate) is_recorded: bool,
+    /// What is replayed are datagrams.
+    pub(crate) is_udp: bool,
     /// The mappings, as `-x` takes them.
     pub(crate) mappings: Vec<String>,
     /// Where intercepts listen.
@@ -55,6 +58,7 @@ impl Subject {
         Self {
             devices: Vec::new(),
             is_recorded: matches!(options.intake, IntakeChoice::Files(_)),
+            is_udp: options.transport == Transport::Udp,
             mappings: options.mappings.as_slice().iter().map(argument).collect(),
             intercepts,
             intercept_on,
@@ -69,8 +73,9 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mappings =
             self.mappings.iter().map(|mapping| mapping.replacen('-', " to ", 1)).collect::<Vec<_>>();
-        let verb = if self.is_recorded { "reading" } else { "capturing on" };
-        write!(f, "{verb} {}; replaying {}", self.devices.join(", "), mappings.join(", "))?;
+        let source = if self.is_recorded { "reading" } else { "capturing on" };
+        let what = if self.is_udp { "copying datagrams for" } else { "replaying" };
+        write!(f, "{source} {}; {what} {}", self.devices.join(", "), mappings.join(", "))?;
         if let Some(device) = &self.output {
             write!(f, " in frames on {device}")?;
         }
@@ -102,7 +107,13 @@ pub(crate) fn text(program: Program, end: &ReplayEnd) -> String {
     add_capture(&mut table, &last.capture);
     add_ignored(&mut table, &last.engine);
     recording::add(&mut table, last.recording.as_ref());
-    add_sessions(&mut table, &last.engine, &last.pending);
+    if let Some(datagrams) = &last.datagrams {
+        datagrams::add(&mut table, datagrams, last.copies);
+        add_packets(&mut table, &last.transmit);
+        add_failures(&mut table, &last.transmit, "the system did not take these packets: they are lost");
+        return format!("{}{table}", head(program, last));
+    }
+    add_sessions(&mut table, last);
     add_account(&mut table, "Turns (times a user spoke)", &accounts.turns, count);
     add_turn_remarks(&mut table, &last.engine);
     add_account(&mut table, "Bytes users said", &accounts.bytes, bytes);
@@ -110,14 +121,16 @@ pub(crate) fn text(program: Program, end: &ReplayEnd) -> String {
     add_transmit(&mut table, &last.engine, &last.transmit);
     add_feed(&mut table, &last.engine, &last.feed);
     format!(
-        "{} {} ran for {}\n{table}{}{}{}",
-        program.name,
-        program.version,
-        duration(last.running_for),
+        "{}{table}{}{}{}",
+        head(program, last),
         modules::text(&last.modules.generations),
         modules::discards(&last.modules.discards),
         comparison::text(comparisons, last.modules.exchanges_dropped)
     )
+}
+
+fn head(program: Program, last: &ReplaySnapshot) -> String {
+    format!("{} {} ran for {}\n", program.name, program.version, duration(last.running_for))
 }
 
 fn add_ignored(table: &mut Table, engine: &Statistics) {
@@ -129,7 +142,7 @@ fn add_ignored(table: &mut Table, engine: &Statistics) {
 const fn explanation(reason: Ignored) -> &'static str {
     match reason {
         Ignored::NotMapped => "sent to no online address of -x",
-        Ignored::NotSampled => "of connections that -r or -g leaves out",
+        Ignored::NotSampled => "of connections that -r, -g or --share leaves out",
         Ignored::NotWhole => "of connections whose beginning was not captured, left out by -O",
         Ignored::BeforeFirstTurn => {
             "of connections without a session (begun before the capture, or given up), before their next turn"
@@ -142,13 +155,19 @@ const fn explanation(reason: Ignored) -> &'static str {
     }
 }
 
-fn add_sessions(table: &mut Table, engine: &Statistics, pending: &Pending) {
+fn add_sessions(table: &mut Table, last: &ReplaySnapshot) {
+    let ReplaySnapshot { engine, pending, copies, .. } = last;
     table.section("Sessions");
     let joined = match engine.sessions_joined {
         0 => String::new(),
         joined => format!("{} of them in the middle of a connection", count(joined)),
     };
     table.line("opened", count(engine.sessions_opened), joined);
+    if *copies > 1 {
+        let missing = if engine.sessions_without_source > 0 { "; more addresses in -c help" } else { "" };
+        let reached = format!("{:.2}", engine.copies_reached(*copies));
+        table.line("copies", reached, format!("of {copies} for each connection (-n){missing}"));
+    }
     for (verdict, ended) in Verdict::ALL.iter().zip(&engine.ended) {
         let mut note = verdict.explanation().to_owned();
         if ended.turns_lost > 0 || ended.bytes_lost > 0 {
@@ -215,18 +234,22 @@ fn add_byte_remarks(table: &mut Table, engine: &Statistics) {
 }
 
 fn add_transmit(table: &mut Table, engine: &Statistics, transmit: &TransmitTotals) {
-    table.section(if transmit.is_dry { "Written to the file, and not sent" } else { "Sent to the targets" });
-    table.line("packets", count(transmit.packets), bytes(transmit.bytes));
+    add_packets(table, transmit);
     table.line("retransmissions", count(engine.retransmissions), "");
     table.line_if_any("time-outs", engine.timeouts, "retransmission time-outs that expired");
     table.line_if_any("fast retransmits", engine.fast_retransmits, "losses that acknowledgements told of");
     table.line_if_any("probes", engine.probes, "of a target whose receive window was closed");
+    add_failures(table, transmit, "the system did not take these packets; their sessions repeat them");
+}
+
+fn add_packets(table: &mut Table, transmit: &TransmitTotals) {
+    table.section(if transmit.is_dry { "Written to the file, and not sent" } else { "Sent to the targets" });
+    table.line("packets", count(transmit.packets), bytes(transmit.bytes));
+}
+
+fn add_failures(table: &mut Table, transmit: &TransmitTotals, consequence: &str) {
     for (reason, number) in &transmit.failed {
-        table.line_if_any(
-            reason,
-            *number,
-            "the system did not take these packets; their sessions repeat them",
-        );
+        table.line_if_any(reason, *number, consequence);
     }
 }
 
@@ -253,8 +276,8 @@ fn add_feed(table: &mut Table, engine: &Statistics, feed: &FeedTotals) {
 pub(crate) fn example() -> ReplayEnd {
     use std::time::Duration;
 
-    use tcpcopy_core::engine::Ended;
-    use tcpcopy_core::runtime::{CaptureTotals, DiscardTotals, ModulesTotals, ReplaySnapshot};
+    use tcpcopy_core::engine::{Ended, Pending};
+    use tcpcopy_core::runtime::{CaptureTotals, DiscardTotals, ModulesTotals};
     use tcpcopy_core::wire::Instant;
 
     let mut engine = Statistics {
@@ -290,6 +313,8 @@ pub(crate) fn example() -> ReplayEnd {
             ..CaptureTotals::default()
         },
         recording: None,
+        copies: 1,
+        datagrams: None,
         engine,
         pending: Pending { sessions: 4, established: 4, turns: 7, bytes: 1_000, memory: 4_096 },
         modules: ModulesTotals {
@@ -319,13 +344,14 @@ pub(crate) fn example() -> ReplayEnd {
 
 #[cfg(test)]
 mod tests {
+    use tcpcopy_core::engine::{DatagramStatistics, Pending};
     use tcpcopy_core::runtime::ModulesTotals;
 
     use super::*;
 
     #[test]
     fn the_report_explains_everything_that_happened() {
-        let program = Program { name: "tcpcopy", version: "0.1.0" };
+        let program = Program { name: "tcpcopy", version: "0.1.0", manual: &[] };
         let expected = "\
 tcpcopy 0.1.0 ran for 12m 3s
 Captured
@@ -390,7 +416,7 @@ Answers for 80: 13,549 requests, 13,545 compared, 132 answered differently
         snapshot.capture.kernel_dropped = 0;
         snapshot.modules = ModulesTotals::default();
         end.comparisons.clear();
-        let text = text(Program { name: "tcpcopy", version: "0.1.0" }, &end);
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
         let expected = "\
 tcpcopy 0.1.0 ran for 12m 3s
 Captured
@@ -415,10 +441,31 @@ Responses of the targets
     }
 
     #[test]
+    fn a_report_on_datagrams_tells_of_no_sessions() {
+        let mut end = example();
+        end.snapshot.datagrams = Some(DatagramStatistics { captured: 5, copied: 5, ..Default::default() });
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
+        assert!(text.contains("Datagrams\n  captured") && !text.contains("Sessions"), "{text}");
+        assert!(text.contains("the system did not take these packets: they are lost"), "{text}");
+    }
+
+    #[test]
+    fn how_many_copies_there_really_were_is_said() {
+        let mut end = example();
+        end.snapshot.copies = 10;
+        end.snapshot.engine.sessions_without_source = 301;
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
+        let line =
+            "  copies                7.50  of 10 for each connection (-n); more addresses in -c help\n";
+        assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
     fn the_subject_is_one_line() {
         let subject = Subject {
             devices: vec!["eth0".to_owned(), "lo".to_owned()],
             is_recorded: false,
+            is_udp: false,
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
             intercept_on: Vec::new(),
@@ -440,5 +487,10 @@ Responses of the targets
         let module = "http 1.0.0 (generation 1, for 80)";
         let with_module = Subject { modules: vec![module.to_owned()], ..subject };
         assert_eq!(with_module.to_string(), format!("{line}; module {module}"));
+        let datagrams = Subject { is_udp: true, intercepts: Vec::new(), modules: Vec::new(), ..with_module };
+        assert_eq!(
+            datagrams.to_string(),
+            "capturing on eth0, lo; copying datagrams for 80 to 10.10.3.2:8080"
+        );
     }
 }

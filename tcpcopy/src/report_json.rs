@@ -9,6 +9,7 @@ use tcpcopy_core::runtime::{
 };
 
 use crate::report::Subject;
+use crate::report::datagrams::DatagramsReport;
 use crate::report::recording::RecordingReport;
 
 /// The whole report.
@@ -25,6 +26,7 @@ pub(crate) struct Report<'a> {
     broken: Option<&'a str>,
     capture: CaptureReport,
     recording: Option<RecordingReport<'a>>,
+    datagrams: Option<DatagramsReport>,
     sessions: Sessions,
     turns: Turns,
     bytes: Bytes,
@@ -38,6 +40,9 @@ pub(crate) struct Report<'a> {
 struct Sessions {
     sessions_opened: u64,
     sessions_joined: u64,
+    sessions_without_source: u64,
+    copies_wanted: u16,
+    copies_reached: f64,
     sessions_ended: u64,
     sessions_pending: u64,
     sessions_established: u64,
@@ -123,8 +128,19 @@ impl<'a> Report<'a> {
     pub(crate) fn new(program: Program, subject: &'a Subject, end: &'a ReplayEnd) -> Self {
         // Taken apart, so that a new part of a snapshot cannot be forgotten here.
         let ReplayEnd { snapshot, comparisons, broken } = end;
-        let ReplaySnapshot { at, running_for, capture, recording, engine, pending, modules, transmit, feed } =
-            snapshot;
+        let ReplaySnapshot {
+            at,
+            running_for,
+            capture,
+            recording,
+            copies,
+            engine,
+            datagrams,
+            pending,
+            modules,
+            transmit,
+            feed,
+        } = snapshot;
         Self {
             head: ReportHead::new(program, *at, *running_for),
             devices: &subject.devices,
@@ -136,7 +152,8 @@ impl<'a> Report<'a> {
             broken: broken.as_deref(),
             capture: capture.into(),
             recording: recording.as_ref().map(RecordingReport::new),
-            sessions: Sessions::new(engine, pending),
+            datagrams: datagrams.as_ref().map(|datagrams| DatagramsReport::new(datagrams, *copies)),
+            sessions: Sessions::new(engine, pending, *copies),
             turns: Turns::new(engine, pending),
             bytes: Bytes::new(engine, pending),
             modules: Modules::new(modules),
@@ -148,7 +165,7 @@ impl<'a> Report<'a> {
 }
 
 impl Sessions {
-    fn new(engine: &Statistics, pending: &Pending) -> Self {
+    fn new(engine: &Statistics, pending: &Pending, copies: u16) -> Self {
         let endings = Verdict::ALL.iter().zip(&engine.ended).map(|(verdict, ended)| {
             let Ended { sessions, turns_lost, bytes_lost } = *ended;
             (verdict.name(), Ending { sessions, turns_lost, bytes_lost })
@@ -156,6 +173,9 @@ impl Sessions {
         Self {
             sessions_opened: engine.sessions_opened,
             sessions_joined: engine.sessions_joined,
+            sessions_without_source: engine.sessions_without_source,
+            copies_wanted: copies,
+            copies_reached: engine.copies_reached(copies),
             sessions_ended: engine.sessions_ended(),
             sessions_pending: pending.sessions,
             sessions_established: pending.established,
@@ -269,6 +289,7 @@ mod tests {
         let subject = Subject {
             devices: vec!["eth0".to_owned()],
             is_recorded: false,
+            is_udp: false,
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
             intercept_on: Vec::new(),
@@ -277,7 +298,7 @@ mod tests {
             modules: Vec::new(),
         };
         let end = example();
-        let program = Program { name: "tcpcopy", version: "0.1.0" };
+        let program = Program { name: "tcpcopy", version: "0.1.0", manual: &[] };
         serde_json::to_value(Report::new(program, &subject, &end)).unwrap()
     }
 
@@ -287,6 +308,28 @@ mod tests {
 
     #[test]
     fn the_report_is_as_documented() {
+        let sessions = serde_json::json!({
+            "sessions_opened": 1_204, "sessions_joined": 3, "sessions_without_source": 0,
+            "copies_wanted": 1, "copies_reached": 1.0, "sessions_ended": 1_200, "sessions_pending": 4,
+            "sessions_established": 4, "reconnects": 5, "refusals": 0, "memory_bytes": 4_096,
+            "verdicts": {
+                "complete": {"sessions": 1_180, "turns_lost": 0, "bytes_lost": 0},
+                "user_reset": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "capture_ended": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "capture_gap": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "target_refused": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "target_unreachable": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "target_reset": {"sessions": 20, "turns_lost": 10, "bytes_lost": 800},
+                "target_silent": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "idle": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "memory_budget": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "sources_exhausted": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "no_source_address": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "module_gave_up": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "module_fault": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+                "shutdown": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
+            },
+        });
         let mut expected = serde_json::json!({
             "report_version": 1,
             "program": "tcpcopy",
@@ -300,32 +343,13 @@ mod tests {
             "capture": {
                 "frames": 123_456, "kernel_received": 123_468, "kernel_dropped": 12, "interface_dropped": 0,
                 "unusable": {
-                    "truncated_header": 0, "not_ip": 0, "not_tcp": 0, "fragment": 0, "malformed": 0,
-                    "nested_too_deep": 0, "unsupported_link_type": 0,
+                    "truncated_header": 0, "not_ip": 0, "not_tcp": 0, "not_udp": 0, "fragment": 0,
+                    "malformed": 0, "nested_too_deep": 0, "unsupported_link_type": 0,
                 },
             },
             "recording": null,
-            "sessions": {
-                "sessions_opened": 1_204, "sessions_joined": 3, "sessions_ended": 1_200, "sessions_pending": 4,
-                "sessions_established": 4, "reconnects": 5, "refusals": 0, "memory_bytes": 4_096,
-                "verdicts": {
-                    "complete": {"sessions": 1_180, "turns_lost": 0, "bytes_lost": 0},
-                    "user_reset": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "capture_ended": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "capture_gap": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "target_refused": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "target_unreachable": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "target_reset": {"sessions": 20, "turns_lost": 10, "bytes_lost": 800},
-                    "target_silent": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "idle": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "memory_budget": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "sources_exhausted": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "no_source_address": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "module_gave_up": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "module_fault": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                    "shutdown": {"sessions": 0, "turns_lost": 0, "bytes_lost": 0},
-                },
-            },
+            "datagrams": null,
+            "sessions": sessions,
             "turns": {
                 "turns_captured": 65_000, "turns_delivered": 64_980, "turns_lost": 13, "turns_pending": 7,
                 "turns_lost_to_resets": 3, "turns_repeated": 2, "turns_not_awaited": 0,

@@ -30,7 +30,12 @@ fn help_names_every_option() {
         "-H, --loopback-source",
         "-r, --percent",
         "-g, --gradual",
+        "--ramp",
+        "--share",
+        "-n, --copies",
+        "-f, --instance",
         "-O, --only-whole",
+        "--udp",
         "-i, --device",
         "-F, --filter",
         "-B, --buffer",
@@ -76,6 +81,48 @@ fn help_names_every_option() {
         assert!(text.contains(option), "{option} is not in the help");
     }
     assert!(!text.contains("--detached"), "an internal option is in the help");
+}
+
+#[test]
+fn doctor_and_plan_take_the_options_of_a_replay_and_refuse_the_same() {
+    for command in ["doctor", "plan"] {
+        assert!(tcpcopy(&[command, "--help"]).status.success());
+        assert_eq!(
+            refused(&[command, "-x", "80-10.10.3.2:8080"]),
+            "tcpcopy: -s/--intercept HOST[:PORT],... is missing; --help explains every option"
+        );
+        let contradictory = ["80-10.10.3.2:80,80-10.10.3.4:80", "-s", "10.10.3.3"];
+        assert!(
+            refused(&[&[command, "-x"], &contradictory[..]].concat())
+                .contains("sends the same users to 10.10.3.2:80")
+        );
+    }
+}
+
+#[test]
+fn plan_prints_commands_with_the_options_as_they_were_typed() {
+    let output =
+        tcpcopy(&["plan", "-x", "80-10.10.3.2:8080", "-s", "10.10.3.3", "-F", "tcp and dst port 80"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last = text.lines().last();
+    assert_eq!(last, Some("tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -F 'tcp and dst port 80'"));
+}
+
+#[test]
+fn a_doctor_that_finds_a_problem_ends_with_status_1() {
+    // Nobody listens there: a target and an intercept on loopback that both refuse.
+    let options = ["-x", "127.0.0.1:9-127.0.0.1:1", "-s", "127.0.0.1:2", "-c", "127.0.0.2"];
+    let output = tcpcopy(&[&["doctor"], &options[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("problem  feed        no intercept is reachable at")),
+        "{text}"
+    );
+    let json = tcpcopy(&[&["doctor", "--json"], &options[..]].concat());
+    let findings: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(findings.as_array().unwrap().iter().any(|finding| finding["state"] == "problem"));
 }
 
 #[test]
@@ -168,7 +215,57 @@ fn a_wrong_value_is_told_in_one_sentence() {
         with(&["-g", "-r", "20"]),
         "tcpcopy: -g/--gradual and -r/--percent exclude each other; give one of them"
     );
-    assert_eq!(with(&["-n", "2"]), "tcpcopy: there is no option -n; --help lists the options");
+    assert_eq!(
+        with(&["--ramp", "60", "-r", "20"]),
+        "tcpcopy: --ramp and -r/--percent exclude each other; give one of them"
+    );
+    assert_eq!(
+        with(&["-n", "0"]),
+        "tcpcopy: -n/--copies cannot be \"0\": it takes a number from 1 to 1023 (copies)"
+    );
+    assert_eq!(
+        with(&["-f", "32"]),
+        "tcpcopy: -f/--instance cannot be \"32\": it takes a number from 0 to 31 (the number of a tcpcopy)"
+    );
+    assert_eq!(
+        with(&["--share", "3/2"]),
+        "tcpcopy: --share cannot be \"3/2\": it is no part of a whole; it takes one of up to 64 parts, as 1/3, 2/3 \
+         and 3/3"
+    );
+    assert_eq!(with(&["-z"]), "tcpcopy: there is no option -z; --help lists the options");
+}
+
+#[test]
+fn options_of_connections_are_refused_for_datagrams() {
+    for (arguments, option) in [
+        (&["-W"][..], "-W/--overlap-turns"),
+        (&["-O"], "-O/--only-whole"),
+        (&["-R", "5"], "-R/--rtt"),
+        (&["-t", "5"], "-t/--response-timeout"),
+        (&["-k", "5"], "-k/--idle-timeout"),
+        (&["-D", "1200"], "-D/--mss"),
+        (&["--module", "x.so"], "--module"),
+        (&["--module-faults", "2"], "--module-faults"),
+        (&["--admin", "none"], "--admin"),
+        (&["--top-speed"], "--top-speed"),
+    ] {
+        let sentence = refused(&[&["-x", "53-10.10.3.2:53", "--udp"][..], arguments].concat());
+        let either = [("--udp", option), (option, "--udp")]
+            .map(|(one, other)| format!("tcpcopy: {one} and {other} exclude each other; give one of them"));
+        assert!(either.contains(&sentence), "{sentence}");
+    }
+}
+
+#[test]
+fn commands_about_connections_are_refused_for_datagrams() {
+    for command in ["doctor", "plan"] {
+        assert_eq!(
+            refused(&[command, "-x", "53-10.10.3.2:53", "--udp"]),
+            format!(
+                "tcpcopy: {command} is about TCP: with --udp there is no intercept, and nothing comes back"
+            )
+        );
+    }
 }
 
 #[test]

@@ -202,3 +202,15 @@ fn the_level_of_the_log_is_changed_while_tcpcopy_runs() {
     assert!(running.told(&["status"]).contains("log level    debug"));
     running.stop();
 }
+
+#[test]
+fn a_log_file_that_was_moved_away_is_opened_anew() {
+    let Some(running) = Running::start() else { return };
+    for (signal, moved) in [("USR1", "log.1"), ("HUP", "log.2")] {
+        fs::rename(running.path("log"), running.path(moved)).unwrap();
+        running.signal(signal);
+        running.wait_for_line("log file opened anew");
+        assert!(fs::read_to_string(running.path(moved)).unwrap().lines().count() > 0);
+    }
+    running.stop();
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tcpcopy_wire::Instant;
 
-pub(crate) use draft::Word;
+pub(crate) use draft::{Ahead, Word};
 
 /// What a chunk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +106,8 @@ pub(crate) struct Backlog {
     end: u64,
     /// The segments that the draft consists of.
     words: VecDeque<Word>,
+    /// What becomes of what is captured behind the draft.
+    pub(crate) ahead: Ahead,
     /// The captured bytes of chunks that say something else, in order.
     originals: VecDeque<u8>,
 }
@@ -189,13 +191,14 @@ impl Backlog {
     pub(crate) fn unsaid_from(&self, from: u64) -> (u64, u64) {
         let from = from.min(self.end);
         let boundary = self.chunk_at(from).is_none_or(|chunk| chunk.start == from && chunk.opens_turn());
-        let begun = from < self.end && !boundary;
+        let begun = if from < self.end { !boundary } else { self.is_amid_forward() };
         let bytes = self.captured_between(from, self.end) + self.draft_len() as u64;
         (self.turns_between(from, self.end) + u64::from(begun), bytes)
     }
 
-    /// How many captured bytes the bytes `from..to` stand for.
+    /// How many captured bytes the bytes `from..to` stand for; none when `to` lies before `from`.
     pub(crate) fn captured_between(&self, from: u64, to: u64) -> u64 {
+        let to = to.max(from);
         let chunks = self.chunks.range(self.index_at(from)..).take_while(|chunk| chunk.start < to);
         let counted = chunks.filter(|chunk| chunk.kind == ChunkKind::Data);
         counted.map(|chunk| chunk.captured_from(from) - chunk.captured_from(to)).sum()
@@ -247,11 +250,17 @@ impl Backlog {
     pub(crate) fn clear(&mut self) {
         self.bytes.truncate(self.said_len());
         self.words.clear();
+        self.ahead = Ahead::Nothing;
         self.release(self.end);
         self.chunks.clear();
         self.originals.clear();
         self.kept_from = 0;
         self.end = 0;
+    }
+
+    /// Whether what is said is known to go on with what has not been captured yet.
+    pub(crate) fn is_amid_forward(&self) -> bool {
+        matches!(self.ahead, Ahead::Forward { amid: true, .. })
     }
 
     /// Bytes of the stream that are kept.

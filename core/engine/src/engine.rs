@@ -1,30 +1,32 @@
 //! All sessions of one shard: who a captured segment or a response belongs to, what is due, what it costs.
 
+mod beginning;
 mod modules;
 mod summary;
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use slotmap::{Key, KeyData, SlotMap};
-use tcpcopy_wire::{Flags, Flow, Instant, Ipv4Identification, Segment};
+use tcpcopy_wire::{Flow, Instant, Ipv4Identification, Segment};
 
 use crate::backlog::Backlog;
-use crate::joining::{Joining, LastSeen};
-use crate::options::{EngineOptions, Sampling};
+use crate::joining::Joining;
+use crate::options::EngineOptions;
+use crate::replica::Replica;
+use crate::sampling::Sampler;
 use crate::serving::Serving;
-use crate::session::{Context, Rest, Session};
-use crate::sources::{NoSource, Sources};
+use crate::session::{Context, Session};
+use crate::sources::Sources;
 use crate::statistics::{Pending, Statistics};
 use crate::timers::Timers;
 use crate::verdict::{Ignored, Verdict};
 use crate::workload::Workload;
 use crate::{Mappings, Registration};
 
+use beginning::Seen;
 pub use summary::SessionSummary;
 
 slotmap::new_key_type! {
@@ -52,18 +54,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const SPARE: usize = 256;
 /// A spare backlog holds no more memory than this.
 const SPARE_BYTES: usize = 32 << 10;
-/// The sampling hash is the same in every process, so that several instances agree on who is replayed.
-const SAMPLING_SEED: u64 = 0x7463_7063_6f70_7900;
-
-/// A captured segment, and where it belongs.
-#[derive(Clone, Copy)]
-struct Seen<'a> {
-    captured_at: Instant,
-    captured: Flow,
-    /// The index of the mapping it belongs to.
-    mapping: usize,
-    segment: &'a Segment<'a>,
-}
 
 /// The replay engine of one shard.
 ///
@@ -77,8 +67,9 @@ pub struct Engine {
     options: EngineOptions,
     mappings: Mappings,
     sessions: SlotMap<SessionId, Session>,
-    by_capture: HashMap<Flow, SessionId, FixedState>,
-    sources: Sources,
+    by_capture: HashMap<Replica, SessionId, FixedState>,
+    sources: Sources<SessionId>,
+    sampler: Sampler,
     joining: Joining,
     timers: Timers,
     sweep_at: Instant,
@@ -89,9 +80,7 @@ pub struct Engine {
     workload: Workload,
     statistics: Statistics,
     serving: Serving,
-    began_at: Option<Instant>,
     identification: u16,
-    sampling: FixedState,
 }
 
 impl Engine {
@@ -100,7 +89,8 @@ impl Engine {
     #[must_use]
     pub fn new(options: EngineOptions, mappings: Mappings, seed: u64) -> Self {
         Self {
-            sources: Sources::new(options.sources.clone(), options.loopback_source, seed),
+            sources: Sources::new(options.sources.clone(), options.loopback_source, options.ports, seed),
+            sampler: Sampler::new(options.sampling, options.share),
             joining: Joining::new(seed),
             by_capture: HashMap::with_hasher(FixedState::with_seed(seed)),
             sessions: SlotMap::with_key(),
@@ -113,9 +103,7 @@ impl Engine {
             workload: Workload::default(),
             statistics: Statistics::default(),
             serving: Serving::new(mappings.as_slice().len(), options.faults_before_rollback),
-            began_at: None,
             identification: seed as u16,
-            sampling: FixedState::with_seed(SAMPLING_SEED),
             options,
             mappings,
         }
@@ -125,7 +113,7 @@ impl Engine {
     /// seen by the kernel at `captured_at`.
     pub fn handle_capture(&mut self, now: Instant, captured_at: Instant, segment: &Segment<'_>) {
         self.statistics.captured_segments += 1;
-        self.began_at.get_or_insert(now);
+        self.sampler.begin(now);
         self.joining.begin(now);
         let Some(mapping) = self.mappings.entry_for(segment.destination) else {
             return self.handle_online(now, captured_at, segment);
@@ -134,13 +122,16 @@ impl Engine {
             return self.statistics.ignore(Ignored::Truncated);
         }
         let captured = Flow { client: segment.source, server: segment.destination };
-        let seen = Seen { captured_at, captured, mapping, segment };
-        if segment.flags.syn() {
-            return self.handle_syn(now, seen);
-        }
-        match self.by_capture.get(&captured) {
-            Some(&id) => self.deliver(id, now, captured_at, segment),
-            None => self.handle_unknown(now, seen),
+        for replica in Replica::all(captured, self.options.copies) {
+            let seen = Seen { captured_at, replica, mapping, segment };
+            if segment.flags.syn() {
+                self.handle_syn(now, seen);
+                continue;
+            }
+            match self.by_capture.get(&replica) {
+                Some(&id) => self.deliver(id, now, captured_at, segment),
+                None => self.handle_unknown(now, seen),
+            }
         }
     }
 
@@ -198,9 +189,9 @@ impl Engine {
             let mut rest = None;
             self.step(id, now, |session, cx| rest = session.skip_gap(cx));
             if let Some(rest) = rest {
-                let captured = self.sessions.get(id).map(|session| session.captured);
+                let replica = self.sessions.get(id).map(Session::replica);
                 self.rejoin(id, rest, now);
-                ids.extend(captured.and_then(|flow| self.by_capture.get(&flow)));
+                ids.extend(replica.and_then(|replica| self.by_capture.get(&replica)));
             }
         }
         ids.extend(self.sessions.keys());
@@ -263,6 +254,12 @@ impl Engine {
         &self.statistics
     }
 
+    /// How many sessions there are to be for each connection.
+    #[must_use]
+    pub fn copies(&self) -> u16 {
+        self.options.copies
+    }
+
     /// What is under way now. Looks at every session: for reports, not for every packet.
     #[must_use]
     pub fn pending(&self) -> Pending {
@@ -290,142 +287,10 @@ impl Engine {
         self.sessions.values().all(Session::is_over_but_for_waiting)
     }
 
-    /// A SYN: a connection begins, unless it is one we know, repeated.
-    fn handle_syn(&mut self, now: Instant, seen: Seen<'_>) {
-        let Seen { captured_at, captured, segment, .. } = seen;
-        if segment.flags.ack() || segment.flags.rst() {
-            return self.statistics.ignore(Ignored::NoSession);
-        }
-        if let Some(&older) = self.by_capture.get(&captured) {
-            if self.sessions[older].repeats_syn(segment.seq, captured_at) {
-                return self.statistics.ignore(Ignored::Duplicate);
-            }
-            self.by_capture.remove(&captured);
-            self.step(older, now, |session, cx| session.user_left(cx));
-            if self.sessions[older].is_spent() {
-                self.remove(older, now);
-            }
-        }
-        self.joining.forget(&captured);
-        if !self.is_sampled(captured, now) {
-            return self.statistics.ignore(Ignored::NotSampled);
-        }
-        let Some(id) = self.open(now, seen, None) else {
-            return;
-        };
-        if segment.payload_len > 0 {
-            // TCP Fast Open (RFC 7413): the SYN's payload comes after its sequence number.
-            let flags = Flags(segment.flags.0 & !Flags::SYN.0);
-            let data = Segment { seq: segment.seq + 1, flags, ..*segment };
-            self.deliver(id, now, captured_at, &data);
-        }
-        self.step(id, now, |_, _| {});
-    }
-
-    /// A segment of a connection without a session.
-    fn handle_unknown(&mut self, now: Instant, seen: Seen<'_>) {
-        let Seen { captured, segment, .. } = seen;
-        if segment.payload_len == 0 {
-            self.joining.observe(&captured, segment, now);
-            return self.statistics.ignore(Ignored::NoSession);
-        }
-        if self.options.only_whole_sessions {
-            return self.statistics.ignore(Ignored::NotWhole);
-        }
-        if !self.is_sampled(captured, now) {
-            return self.statistics.ignore(Ignored::NotSampled);
-        }
-        if !self.joining.may_begin(&captured, segment, now) {
-            self.statistics.bytes_before_first_turn += u64::from(segment.payload_len);
-            return self.statistics.ignore(Ignored::BeforeFirstTurn);
-        }
-        let legacy = self.joining.forget(&captured);
-        if let Some(id) = self.open(now, seen, legacy.as_deref()) {
-            self.deliver(id, now, seen.captured_at, segment);
-        }
-    }
-
-    /// Opens a session that begins with `segment`, or counts why not. `snapshot` is what the conversation of this
-    /// connection's session before it left.
-    fn open(&mut self, now: Instant, seen: Seen<'_>, snapshot: Option<&[u8]>) -> Option<SessionId> {
-        let Seen { captured_at, captured, mapping, segment } = seen;
-        let target = self.mappings.as_slice()[mapping].target;
-        if self.memory >= self.options.memory_budget {
-            self.refuse(now, captured, segment);
-            return None;
-        }
-        let mut cx = Context {
-            now,
-            options: &self.options,
-            statistics: &mut self.statistics,
-            serving: &mut self.serving,
-        };
-        // The source end is known only once the session's id is.
-        let unknown = Flow { client: captured.client, server: target };
-        let mut session = Session::new(captured, unknown, segment, captured_at, &mut cx);
-        if let Some(backlog) = self.spare.pop() {
-            session.reuse(backlog);
-        }
-        let id = self.sessions.insert(session);
-        match self.sources.acquire(captured.client, target, id) {
-            Ok(source) => {
-                let flow = Flow { client: source, server: target };
-                self.sessions[id].flow = flow;
-                self.converse(id, mapping, snapshot, now);
-                let depth = self.sessions[id].take_new_depth().unwrap_or(0);
-                self.registrations.push_back(Registration::Add { id, flow, depth });
-            }
-            Err(reason) => self.sessions[id].give_up_speaking(reason.verdict()),
-        }
-        self.by_capture.insert(captured, id);
-        self.account(id);
-        Some(id)
-    }
-
-    /// There is no memory for a session that begins with `segment`. Its words, if it has any, are lost, and so is
-    /// the rest of that turn; the next turn is tried again.
-    fn refuse(&mut self, now: Instant, captured: Flow, segment: &Segment<'_>) {
-        let speaks = segment.payload_len > 0;
-        let heard = (speaks && segment.flags.ack()).then_some(segment.ack);
-        let last = LastSeen { heard, next: segment.seq + segment.len(), is_listening: !speaks };
-        self.joining.watch(captured, last, now);
-        if speaks {
-            let bytes = u64::from(segment.payload_len);
-            self.statistics.sessions_opened += 1;
-            self.statistics.turns_captured += 1;
-            self.statistics.bytes_captured += bytes;
-            self.statistics.end(Verdict::MemoryBudget, 1, bytes);
-        }
-    }
-
     fn deliver(&mut self, id: SessionId, now: Instant, captured_at: Instant, segment: &Segment<'_>) {
         self.step(id, now, |session, cx| session.handle_capture(segment, captured_at, cx));
         if self.memory > self.options.memory_budget {
             self.step(id, now, |session, cx| session.end(Verdict::MemoryBudget, cx));
-        }
-    }
-
-    /// The capture of session `id` goes on behind a gap: with a session of its own if a turn begins there.
-    fn rejoin(&mut self, id: SessionId, rest: Rest, now: Instant) {
-        let Some(session) = self.sessions.get_mut(id) else {
-            return;
-        };
-        let captured = session.captured;
-        let snapshot = session.take_legacy();
-        let Some(mapping) = self.mappings.entry_for(captured.server) else { return };
-        if self.by_capture.get(&captured) != Some(&id) {
-            return; // the port has been taken for another connection meanwhile
-        }
-        self.by_capture.remove(&captured);
-        match rest {
-            Rest::Seeking(last) => self.joining.watch_heir(captured, last, snapshot, now),
-            Rest::Following(rest) => {
-                let like = self.sessions[id].like_joined(rest.next());
-                let seen = Seen { captured_at: now, captured, mapping, segment: &like };
-                if let Some(id) = self.open(now, seen, snapshot.as_deref()) {
-                    self.step(id, now, |session, cx| session.resume_capture(rest, cx));
-                }
-            }
         }
     }
 
@@ -490,11 +355,12 @@ impl Engine {
         }
         self.memory -= session.memory;
         self.workload.leave(&session);
-        if self.by_capture.get(&session.captured) == Some(&id) {
-            self.by_capture.remove(&session.captured);
+        let replica = session.replica();
+        if self.by_capture.get(&replica) == Some(&id) {
+            self.by_capture.remove(&replica);
             // What the user repeats, or goes on to say in the middle of a turn, begins no session.
             let legacy = session.take_legacy();
-            self.joining.watch_heir(session.captured, session.last_seen(), legacy, now);
+            self.joining.watch_heir(replica, session.last_seen(), legacy, now);
         }
         if self.sources.holder(&session.flow) == Some(id) {
             self.sources.release(&session.flow);
@@ -503,33 +369,6 @@ impl Engine {
         let backlog = session.into_backlog();
         if self.spare.len() < SPARE && backlog.held() <= SPARE_BYTES {
             self.spare.push(backlog);
-        }
-    }
-
-    /// `-r` and `-g`: decided by the client's end alone, so that it holds for a connection's whole life.
-    fn is_sampled(&self, captured: Flow, now: Instant) -> bool {
-        let share = match self.options.sampling {
-            Sampling::All => return true,
-            Sampling::Percent(percent) => u128::from(percent) * 100,
-            Sampling::Ramp(over) => {
-                let elapsed = now.since(self.began_at.unwrap_or(now)).as_micros();
-                10_000 * elapsed / over.as_micros().max(1)
-            }
-        };
-        let client = captured.client;
-        let hash = match client.addr {
-            IpAddr::V4(addr) => self.sampling.hash_one((addr.to_bits(), client.port)),
-            IpAddr::V6(addr) => self.sampling.hash_one((addr.to_bits(), client.port)),
-        };
-        u128::from(hash % 10_000) < share
-    }
-}
-
-impl NoSource {
-    fn verdict(self) -> Verdict {
-        match self {
-            Self::Unusable => Verdict::NoSourceAddress,
-            Self::Exhausted => Verdict::SourcesExhausted,
         }
     }
 }

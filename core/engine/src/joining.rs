@@ -1,4 +1,4 @@
-//! Connections without a session: where one may begin in their middle.
+//! Connections without a session: where one may begin in their middle. Each copy of a connection is watched by itself.
 //!
 //! A connection whose beginning was not captured, or whose session has ended, may be joined only where the user
 //! opens a turn: anything else would be the rest of a word, or a word the target has heard already.
@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use tcpcopy_wire::{Flow, Instant, Segment, SeqNum};
+use tcpcopy_wire::{Instant, Segment, SeqNum};
+
+use crate::replica::Replica;
 
 /// Once the capture has run this long, a connection never seen before has been silent for as long: what it says
 /// first opens a turn.
@@ -42,30 +44,30 @@ struct Watch {
 
 /// Connections watched, with how much was left behind for them.
 struct Watched {
-    flows: HashMap<Flow, Watch, FixedState>,
+    replicas: HashMap<Replica, Watch, FixedState>,
     left_behind: usize,
 }
 
 impl Watched {
     fn new(seed: u64) -> Self {
-        Self { flows: HashMap::with_hasher(FixedState::with_seed(seed)), left_behind: 0 }
+        Self { replicas: HashMap::with_hasher(FixedState::with_seed(seed)), left_behind: 0 }
     }
 
-    fn insert(&mut self, flow: Flow, watch: Watch) {
-        if self.flows.len() < MOST {
+    fn insert(&mut self, replica: Replica, watch: Watch) {
+        if self.replicas.len() < MOST {
             self.left_behind += watch.legacy.as_deref().map_or(0, <[u8]>::len);
-            self.flows.insert(flow, watch);
+            self.replicas.insert(replica, watch);
         }
     }
 
-    fn remove(&mut self, flow: &Flow) -> Option<Watch> {
-        let watch = self.flows.remove(flow)?;
+    fn remove(&mut self, replica: &Replica) -> Option<Watch> {
+        let watch = self.replicas.remove(replica)?;
         self.left_behind -= watch.legacy.as_deref().map_or(0, <[u8]>::len);
         Some(watch)
     }
 
     fn clear(&mut self) {
-        self.flows.clear();
+        self.replicas.clear();
         self.left_behind = 0;
     }
 }
@@ -90,27 +92,20 @@ impl Joining {
     }
 
     /// Watches a connection from what was seen last of it. What was left behind for it stays.
-    pub(crate) fn watch(&mut self, flow: Flow, last: LastSeen, now: Instant) {
-        let legacy = self.forget(&flow);
-        self.watch_heir(flow, last, legacy, now);
+    pub(crate) fn watch(&mut self, replica: Replica, last: LastSeen, now: Instant) {
+        let legacy = self.forget(&replica);
+        self.put(replica, Watch { last, legacy }, now);
     }
 
     /// Watches a connection whose session has ended and left `legacy`.
-    pub(crate) fn watch_heir(&mut self, flow: Flow, last: LastSeen, legacy: Legacy, now: Instant) {
-        self.forget(&flow);
-        if now.since(self.turned_at) >= GENERATION {
-            self.turned_at = now;
-            std::mem::swap(&mut self.recent, &mut self.older);
-            self.recent.clear();
-        }
-        let left_behind = self.recent.left_behind + self.older.left_behind;
-        let legacy = legacy.filter(|legacy| left_behind + legacy.len() <= MOST_LEFT_BEHIND);
-        self.recent.insert(flow, Watch { last, legacy });
+    pub(crate) fn watch_heir(&mut self, replica: Replica, last: LastSeen, legacy: Legacy, now: Instant) {
+        self.forget(&replica);
+        self.put(replica, Watch { last, legacy }, now);
     }
 
     /// The connection has a session, or is another one by now. Returns what was left behind for it.
-    pub(crate) fn forget(&mut self, flow: &Flow) -> Legacy {
-        let watch = self.recent.remove(flow).or_else(|| self.older.remove(flow));
+    pub(crate) fn forget(&mut self, replica: &Replica) -> Legacy {
+        let watch = self.recent.remove(replica).or_else(|| self.older.remove(replica));
         watch?.legacy
     }
 
@@ -123,11 +118,11 @@ impl Joining {
 
     /// A segment without payload of a connection without a session: a user who acknowledges, and speaks next right
     /// where that acknowledgement stood, opens a turn.
-    pub(crate) fn observe(&mut self, flow: &Flow, segment: &Segment<'_>, now: Instant) {
+    pub(crate) fn observe(&mut self, replica: &Replica, segment: &Segment<'_>, now: Instant) {
         if !segment.flags.ack() {
             return;
         }
-        let last = match self.last_seen(flow) {
+        let last = match self.last_seen(replica) {
             Some(last) if segment.seq < last.next => return,
             Some(last) => {
                 let more = last.heard.is_none_or(|heard| segment.ack > heard);
@@ -135,7 +130,7 @@ impl Joining {
             }
             None => LastSeen { heard: Some(segment.ack), next: segment.seq, is_listening: true },
         };
-        self.watch(*flow, last, now);
+        self.watch(*replica, last, now);
     }
 
     /// Whether a session may begin with `segment`, which has payload, of a connection without one.
@@ -145,10 +140,10 @@ impl Joining {
     /// is a word of its own (pushed), as the rest of a longer one would be rare and short-lived.
     ///
     /// The connection is watched until it is [forgotten](Self::forget).
-    pub(crate) fn may_begin(&mut self, flow: &Flow, segment: &Segment<'_>, now: Instant) -> bool {
+    pub(crate) fn may_begin(&mut self, replica: &Replica, segment: &Segment<'_>, now: Instant) -> bool {
         let settled = self.began_at.is_some_and(|began| now.since(began) >= SETTLED);
         let end = segment.seq + segment.len();
-        let (opens, next) = match self.last_seen(flow) {
+        let (opens, next) = match self.last_seen(replica) {
             Some(last) => {
                 let heard_more = last.heard.is_some_and(|heard| segment.flags.ack() && segment.ack > heard);
                 let opens = segment.seq == last.next && (last.is_listening || heard_more);
@@ -158,13 +153,25 @@ impl Joining {
         };
         if !opens {
             let heard = segment.flags.ack().then_some(segment.ack);
-            self.watch(*flow, LastSeen { heard, next, is_listening: false }, now);
+            self.watch(*replica, LastSeen { heard, next, is_listening: false }, now);
         }
         opens
     }
 
-    fn last_seen(&self, flow: &Flow) -> Option<LastSeen> {
-        let watch = self.recent.flows.get(flow).or_else(|| self.older.flows.get(flow));
+    /// Takes in a connection that is not watched.
+    fn put(&mut self, replica: Replica, mut watch: Watch, now: Instant) {
+        if now.since(self.turned_at) >= GENERATION {
+            self.turned_at = now;
+            std::mem::swap(&mut self.recent, &mut self.older);
+            self.recent.clear();
+        }
+        let left_behind = self.recent.left_behind + self.older.left_behind;
+        watch.legacy = watch.legacy.filter(|legacy| left_behind + legacy.len() <= MOST_LEFT_BEHIND);
+        self.recent.insert(replica, watch);
+    }
+
+    fn last_seen(&self, replica: &Replica) -> Option<LastSeen> {
+        let watch = self.recent.replicas.get(replica).or_else(|| self.older.replicas.get(replica));
         watch.map(|watch| watch.last)
     }
 }
@@ -172,7 +179,7 @@ impl Joining {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tcpcopy_wire::Flags;
+    use tcpcopy_wire::{Flags, Flow};
 
     const NOW: Instant = Instant::from_micros(1_000_000_000);
 
@@ -195,69 +202,70 @@ mod tests {
     #[test]
     fn the_rest_of_a_long_word_is_not_a_beginning() {
         let mut joining = begun();
-        let flow = Flow::default();
-        assert!(!joining.may_begin(&flow, &word(0, 10, Flags::default()), NOW));
-        assert!(!joining.may_begin(&flow, &word(10, 10, Flags::PSH), NOW));
-        assert!(joining.may_begin(&flow, &word(20, 20, Flags::PSH), NOW));
+        let replica = Replica::default();
+        assert!(!joining.may_begin(&replica, &word(0, 10, Flags::default()), NOW));
+        assert!(!joining.may_begin(&replica, &word(10, 10, Flags::PSH), NOW));
+        assert!(joining.may_begin(&replica, &word(20, 20, Flags::PSH), NOW));
     }
 
     #[test]
     fn a_word_behind_a_hole_is_not_a_beginning() {
         let mut joining = begun();
-        let flow = Flow::default();
-        assert!(!joining.may_begin(&flow, &word(0, 10, Flags::default()), NOW));
-        assert!(!joining.may_begin(&flow, &word(20, 20, Flags::PSH), NOW));
-        assert!(joining.may_begin(&flow, &word(30, 30, Flags::PSH), NOW));
+        let replica = Replica::default();
+        assert!(!joining.may_begin(&replica, &word(0, 10, Flags::default()), NOW));
+        assert!(!joining.may_begin(&replica, &word(20, 20, Flags::PSH), NOW));
+        assert!(joining.may_begin(&replica, &word(30, 30, Flags::PSH), NOW));
     }
 
     #[test]
     fn a_user_seen_listening_begins_with_what_is_said_next() {
         let mut joining = begun();
-        let flow = Flow::default();
+        let replica = Replica::default();
         let listening = Segment { payload: b"", payload_len: 0, ..word(50, 10, Flags::default()) };
-        joining.observe(&flow, &listening, NOW);
-        assert!(joining.may_begin(&flow, &word(50, 10, Flags::default()), NOW));
+        joining.observe(&replica, &listening, NOW);
+        assert!(joining.may_begin(&replica, &word(50, 10, Flags::default()), NOW));
     }
 
     #[test]
     fn a_connection_long_silent_begins_with_whatever_it_says() {
-        assert!(begun().may_begin(&Flow::default(), &word(0, 10, Flags::default()), NOW + SETTLED));
+        assert!(begun().may_begin(&Replica::default(), &word(0, 10, Flags::default()), NOW + SETTLED));
     }
 
     #[test]
     fn what_an_ended_session_has_said_begins_no_other() {
         let mut joining = begun();
         let later = NOW + SETTLED;
-        joining.watch(Flow::default(), ended(Some(10), 10), later);
-        assert!(!joining.may_begin(&Flow::default(), &word(0, 20, Flags::PSH), later));
-        assert!(!joining.may_begin(&Flow::default(), &word(10, 20, Flags::PSH), later));
-        assert!(joining.may_begin(&Flow::default(), &word(20, 30, Flags::PSH), later));
+        joining.watch(Replica::default(), ended(Some(10), 10), later);
+        assert!(!joining.may_begin(&Replica::default(), &word(0, 20, Flags::PSH), later));
+        assert!(!joining.may_begin(&Replica::default(), &word(10, 20, Flags::PSH), later));
+        assert!(joining.may_begin(&Replica::default(), &word(20, 30, Flags::PSH), later));
     }
 
     #[test]
     fn what_was_left_behind_stays_until_a_session_takes_it() {
         let mut joining = begun();
-        let flow = Flow::default();
-        joining.watch_heir(flow, ended(Some(10), 10), Some(b"legacy".as_slice().into()), NOW);
+        let replica = Replica::default();
+        joining.watch_heir(replica, ended(Some(10), 10), Some(b"legacy".as_slice().into()), NOW);
         let listening = Segment { payload: b"", payload_len: 0, ..word(10, 20, Flags::default()) };
-        joining.observe(&flow, &listening, NOW);
-        assert_eq!(joining.forget(&flow).as_deref(), Some(&b"legacy"[..]));
+        joining.observe(&replica, &listening, NOW);
+        assert_eq!(joining.forget(&replica).as_deref(), Some(&b"legacy"[..]));
         assert_eq!(joining.recent.left_behind + joining.older.left_behind, 0);
         let too_much = vec![0; MOST_LEFT_BEHIND + 1].into_boxed_slice();
-        joining.watch_heir(flow, ended(Some(10), 10), Some(too_much), NOW);
-        assert_eq!(joining.forget(&flow), None);
+        joining.watch_heir(replica, ended(Some(10), 10), Some(too_much), NOW);
+        assert_eq!(joining.forget(&replica), None);
     }
 
     #[test]
     fn forgotten_connections_leave_no_trace() {
         let mut joining = begun();
-        joining.watch(Flow::default(), ended(None, 0), NOW);
+        joining.watch(Replica::default(), ended(None, 0), NOW);
         for port in 1..=2 {
             let client = tcpcopy_wire::Endpoint { port, ..Default::default() };
-            let flow = Flow { client, ..Flow::default() };
-            joining.watch(flow, ended(None, 0), NOW + GENERATION * u32::from(port));
+            let captured = Flow { client, ..Flow::default() };
+            let replica = Replica { captured, copy: 0 };
+            joining.watch(replica, ended(None, 0), NOW + GENERATION * u32::from(port));
         }
-        assert_eq!(joining.recent.flows.len() + joining.older.flows.len(), 2);
-        assert!(joining.may_begin(&Flow::default(), &word(0, 10, Flags::default()), NOW + GENERATION * 2));
+        assert_eq!(joining.recent.replicas.len() + joining.older.replicas.len(), 2);
+        assert!(joining.may_begin(&Replica::default(), &word(0, 10, Flags::default()), NOW + GENERATION * 2));
     }
 }

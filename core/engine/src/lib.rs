@@ -5,23 +5,30 @@
 //!
 //! A [session](Engine) has two halves joined by a byte stream: `reassembly` puts in order what the user said,
 //! `session` says it again with a client TCP of its own, and `turns` decides when.
+//!
+//! [`Datagrams`] is the same for UDP, which has no sessions.
 
 #![forbid(unsafe_code)]
 
 mod backlog;
 mod congestion;
+mod datagrams;
 mod engine;
 mod incoming;
 mod joining;
 mod judge;
 mod mapping;
 mod options;
+mod path_mtu;
 mod reassembly;
 mod registration;
+mod replica;
 mod rtt;
+mod sampling;
 mod scoreboard;
 mod serving;
 mod session;
+mod share;
 mod sources;
 mod statistics;
 mod timers;
@@ -29,11 +36,13 @@ mod turns;
 mod verdict;
 mod workload;
 
+pub use datagrams::{DatagramStatistics, Datagrams, FragmentTotals, Uncopied};
 pub use engine::{Engine, SessionId, SessionSummary};
 pub use mapping::{Mapping, Mappings, OnlineAddress};
 pub use options::{EngineOptions, Pace, Sampling};
 pub use registration::Registration;
 pub use serving::{Discarded, Event, GenerationState, GenerationStatistics};
+pub use share::Share;
 pub use sources::SourcePool;
 pub use statistics::{Ended, Pending, Statistics};
 pub use verdict::{Ignored, Verdict};

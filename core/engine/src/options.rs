@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::SourcePool;
+use crate::{Share, SourcePool};
 
 /// The time between what a user heard and what the user said next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,10 @@ pub struct EngineOptions {
     pub only_whole_sessions: bool,
     /// Which connections are replayed.
     pub sampling: Sampling,
+    /// Of these, the part that is replayed here: other engines have the others.
+    pub share: Share,
+    /// How many sessions each connection is replayed in, each from a source end of its own; at least 1.
+    pub copies: u16,
     /// A session whose target says nothing for this long while something is due ends.
     pub response_timeout: Duration,
     /// A session in which nothing is due and nobody says anything for this long ends.
@@ -52,6 +56,9 @@ pub struct EngineOptions {
     pub sources: Option<SourcePool>,
     /// The address that stands in for a client at a loopback address (`-H`).
     pub loopback_source: Option<IpAddr>,
+    /// The part of the ports that copied clients speak from: others speak from the others. A client's own port is kept
+    /// if it is among them.
+    pub ports: Share,
     /// Bytes of captured traffic that may wait in all sessions together.
     pub memory_budget: usize,
     /// After so many sessions in which it broke (at least 1), a generation of a module gives way to the one before it.
@@ -78,10 +85,13 @@ impl Default for EngineOptions {
             overlap_turns: false,
             only_whole_sessions: false,
             sampling: Sampling::All,
+            share: Share::WHOLE,
+            copies: 1,
             response_timeout: Duration::from_secs(600),
             idle_timeout: Duration::from_secs(720),
             sources: None,
             loopback_source: None,
+            ports: Share::WHOLE,
             memory_budget: 2 << 30,
             faults_before_rollback: 3,
         }

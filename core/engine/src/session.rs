@@ -10,6 +10,7 @@ mod conversing;
 mod emission;
 mod loss;
 mod module_half;
+mod obeying;
 mod timing;
 mod user;
 
@@ -22,10 +23,11 @@ use crate::backlog::{Backlog, ChunkKind, TurnMark};
 use crate::joining::{LastSeen, Legacy};
 use crate::judge::Judge;
 use crate::reassembly::Reassembly;
+use crate::replica::Replica;
 use crate::serving::Serving;
 use crate::turns::TurnGate;
 use crate::verdict::Verdict;
-use crate::{EngineOptions, Pace, SessionId, Statistics};
+use crate::{EngineOptions, Pace, SessionId, Statistics, path_mtu};
 
 use capture::Skipping;
 use connection::{Connection, State};
@@ -52,6 +54,8 @@ pub(crate) enum Rest {
 pub(crate) struct Session {
     /// Client and online server, as captured.
     pub(crate) captured: Flow,
+    /// Which of the copies of the captured connection it is, from 0 on; given by the engine.
+    pub(crate) copy: u16,
     /// The copied client and the target, as transmitted.
     pub(crate) flow: Flow,
     /// The captured initial sequence number; `None` for a connection joined in its middle.
@@ -119,6 +123,7 @@ impl Session {
         cx.statistics.sessions_joined += u64::from(!whole);
         Self {
             captured,
+            copy: 0,
             flow,
             isn: whole.then_some(segment.seq),
             user,
@@ -151,6 +156,11 @@ impl Session {
             armed_at: Instant::MAX,
             memory: 0,
         }
+    }
+
+    /// What it replays.
+    pub(crate) fn replica(&self) -> Replica {
+        Replica { captured: self.captured, copy: self.copy }
     }
 
     /// A SYN with sequence number `isn` was captured on this flow: whether it is this session's own, repeated.
@@ -342,10 +352,8 @@ impl Session {
 
     /// A packet was larger than the path allows: segments shrink to the next usual MTU (RFC 1191 §7).
     pub(crate) fn shrink_segments(&mut self) {
-        const PLATEAUS: [u32; 8] = [8166, 4352, 2002, 1492, 1280, 1006, 508, 296];
         let headers = if self.flow.server.addr.is_ipv4() { 52 } else { 72 };
-        let packet = self.connection.send.mss + headers;
-        let next = PLATEAUS.into_iter().find(|plateau| *plateau < packet).unwrap_or(296);
+        let next = path_mtu::below((self.connection.send.mss + headers) as usize) as u32;
         self.connection.send.mss = (next - headers).max(88);
     }
 

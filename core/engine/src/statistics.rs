@@ -45,6 +45,8 @@ pub struct Statistics {
     pub sessions_opened: u64,
     /// Of these, opened in the middle of a connection.
     pub sessions_joined: u64,
+    /// Of the opened, those that could not speak because every source end was in use.
+    pub sessions_without_source: u64,
     /// Sessions ended, by [`Verdict::ALL`].
     pub ended: [Ended; Verdict::ALL.len()],
     /// Turns given up inside sessions that went on, because the target reset or closed instead of answering.
@@ -101,6 +103,13 @@ impl Statistics {
     #[must_use]
     pub fn sessions_ended(&self) -> u64 {
         self.ended.iter().map(|ended| ended.sessions).sum()
+    }
+
+    /// How many of `copies` sessions for each connection found a source end to speak from, in the mean.
+    #[must_use]
+    pub fn copies_reached(&self, copies: u16) -> f64 {
+        let missing = self.sessions_without_source as f64 / self.sessions_opened.max(1) as f64;
+        f64::from(copies) * (1.0 - missing)
     }
 
     /// Turns lost for any reason.

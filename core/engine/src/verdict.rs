@@ -106,7 +106,7 @@ impl Verdict {
 pub enum Ignored {
     /// Sent to no online address of a mapping.
     NotMapped,
-    /// Of a connection that the sampling (`-r`, `-g`) leaves out.
+    /// Of a connection that the sampling (`-r`, `-g`) or the share (`--share`) leaves out.
     NotSampled,
     /// Of a connection whose SYN was not captured, while only whole sessions are wanted (`-O`).
     NotWhole,

@@ -25,7 +25,12 @@ impl PeerClock {
             *slot = Some(now.micros().wrapping_sub(theirs.micros()).cast_signed());
         }
         self.next = (self.next + 1) % READINGS;
-        self.offset = self.readings.iter().flatten().copied().min().unwrap_or(0);
+        self.offset = self.distance().unwrap_or(0);
+    }
+
+    /// Ours minus theirs in microseconds, as far as that is known.
+    pub(crate) fn distance(&self) -> Option<i64> {
+        self.readings.iter().flatten().copied().min()
     }
 
     /// `theirs` on our clock; never in the future.

@@ -26,10 +26,12 @@ pub(crate) enum FrameKind {
     Heartbeat = 6,
     Goodbye = 7,
     Unregistered = 8,
+    Question = 9,
+    Answer = 10,
 }
 
 impl FrameKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Hello,
         Self::Refuse,
         Self::Registrations,
@@ -38,6 +40,8 @@ impl FrameKind {
         Self::Heartbeat,
         Self::Goodbye,
         Self::Unregistered,
+        Self::Question,
+        Self::Answer,
     ];
 
     pub(crate) const fn byte(self) -> u8 {
@@ -96,7 +100,7 @@ mod tests {
     #[test]
     fn unknown_kinds_and_oversized_frames_are_refused() {
         assert_eq!(parse_header([0, 0, 0, 0]), Err(Malformed::UnknownFrame(0)));
-        assert_eq!(parse_header([9, 0, 0, 0]), Err(Malformed::UnknownFrame(9)));
+        assert_eq!(parse_header([11, 0, 0, 0]), Err(Malformed::UnknownFrame(11)));
         let largest = HEADER_BYTES + 0xff_ffff;
         assert_eq!(parse_header([4, 0xff, 0xff, 0xff]), Err(Malformed::FrameTooLarge(largest)));
     }

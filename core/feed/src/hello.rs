@@ -30,8 +30,12 @@ impl Features {
     /// The tcpcopy registers nothing: every response is its own.
     pub const UNREGISTERED: Self = Self(4);
 
+    /// Intercept can be asked about its host.
+    pub const INQUIRY: Self = Self(8);
+
     /// All that this version can do.
-    pub const OURS: Self = Self(Self::PAYLOAD.0 | Self::EXPECTS_PAYLOAD.0 | Self::UNREGISTERED.0);
+    pub const OURS: Self =
+        Self(Self::PAYLOAD.0 | Self::EXPECTS_PAYLOAD.0 | Self::UNREGISTERED.0 | Self::INQUIRY.0);
 
     /// Whether every bit of `other` is set.
     #[must_use]
@@ -135,7 +139,7 @@ pub(crate) fn parse_opening(frame: Frame<'_>) -> Result<Opening, Malformed> {
 /// The reason given in a refusal of any version, as one line.
 pub(crate) fn parse_refusal(frame: Frame<'_>) -> Result<String, Malformed> {
     let (_, reason) = parse_signature(frame)?;
-    Ok(readable(reason.remaining()))
+    Ok(readable(reason.remaining(), REASON_MAX))
 }
 
 /// The version of a hello or refusal, and what follows it.
@@ -147,13 +151,9 @@ fn parse_signature(frame: Frame<'_>) -> Result<(u16, Reader<'_>), Malformed> {
     Ok((body.u16()?, body))
 }
 
-/// A stranger's text made fit for a log line: one line of bounded length.
-fn readable(text: &[u8]) -> String {
-    String::from_utf8_lossy(text)
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(REASON_MAX)
-        .collect()
+/// A stranger's text made fit for a log line: one line of at most so many characters.
+pub(crate) fn readable(text: &[u8], most: usize) -> String {
+    String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
 }
 
 #[cfg(test)]

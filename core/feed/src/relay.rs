@@ -6,7 +6,7 @@ use tcpcopy_wire::{Flow, Instant, Segment};
 
 use crate::frame::FrameKind;
 use crate::registration::Keying;
-use crate::{CaptureStatistics, PeerError, Statistics};
+use crate::{Answer, CaptureStatistics, PeerError, Statistics};
 
 mod arrival;
 mod c_tcpcopy;
@@ -108,6 +108,13 @@ impl Relay {
         } else {
             self.totals.overflowed += 1;
             Routed::Overflowed
+        }
+    }
+
+    /// What a peer asked is answered. Without room for that it takes nothing anyway, and is not answered.
+    pub fn answer(&mut self, id: PeerId, answer: &Answer) {
+        if let Some(slot) = self.peers.slot_of(id) {
+            self.push_control(slot, FrameKind::Answer, &answer.body());
         }
     }
 

@@ -12,7 +12,7 @@ use crate::hello::{fitting_reason, refusal_body};
 use crate::inbox::Inbox;
 use crate::outbox::Outbox;
 use crate::registration::Keying;
-use crate::{Features, FeedError, Registration, Response, Statistics, VERSION};
+use crate::{Answer, Features, FeedError, Question, Registration, Response, Statistics, VERSION};
 
 mod arrival;
 mod roster;
@@ -78,7 +78,7 @@ pub enum SubscriberState {
 }
 
 /// What a [`Subscriber`] learns from its intercept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubscriberEvent<'a> {
     /// The intercept said hello; all live flows are registered anew.
     Connected {
@@ -93,6 +93,8 @@ pub enum SubscriberEvent<'a> {
     Response(Response<'a>),
     /// The intercept's statistics; they count from its start.
     Statistics(Statistics),
+    /// What it was [asked](Subscriber::ask).
+    Answer(Answer),
     /// The intercept is shutting down and closes the connection.
     Goodbye,
 }
@@ -231,6 +233,20 @@ impl Subscriber {
     pub fn register(&mut self, registration: Registration) {
         let is_told = self.state == SubscriberState::Connected && !self.options.single;
         self.roster.register(registration, is_told);
+    }
+
+    /// Asks an intercept about its host, with which [`Features::INQUIRY`] was agreed upon.
+    pub fn ask(&mut self, question: &Question) {
+        if self.state == SubscriberState::Connected && !self.is_c_intercept() {
+            self.push_control(FrameKind::Question, [&question.body(), &[]]);
+        }
+    }
+
+    /// Our clock's time minus the intercept's in microseconds, the least delay of the latest messages included; `None`
+    /// before any.
+    #[must_use]
+    pub fn clock_distance(&self) -> Option<i64> {
+        self.clock.distance()
     }
 
     /// tcpcopy is shutting down: says goodbye. Send what [`Self::poll_transmit`] offers, then close.

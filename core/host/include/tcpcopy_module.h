@@ -418,8 +418,9 @@ struct tcpcopy_actions {
  * ends the session, and counts towards the module's being rolled back. Nothing can protect the process from a module
  * that crashes or never returns.
  *
- * A call that gives bytes gives all bytes of that side that were not dealt with before: what an earlier call left is given
- * again, with what has come since behind it. So a parser never keeps bytes of its own: it looks whether its message is
+ * A call that gives bytes gives bytes of that side from the first on that was not dealt with before: what an earlier call
+ * left is given again, with what has come since behind it. (Where several segments of the client have waited, a first
+ * call may give one of them, for the sake of its time; if it is left, the next call gives all.) So a parser never keeps bytes of its own: it looks whether its message is
  * complete, and if it is not, takes nothing and returns. How the bytes are split into calls means nothing. A conversation
  * that leaves client bytes holds the session back until it deals with them; it is asked again whenever anything else has
  * come. One that leaves more than 64 MiB of the client's side, or a mebibyte of another, loses its session.

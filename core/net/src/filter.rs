@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use pcap::{Capture, Linktype};
 use tcpcopy_wire::{Endpoint, LinkType};
 
 /// The filter that lets through what users send to the online addresses (`None`: any address) and ports, and not
@@ -14,18 +15,40 @@ use tcpcopy_wire::{Endpoint, LinkType};
 /// Empty when there are no entries: nothing would be wanted, and nobody should capture.
 #[must_use]
 pub fn capture_filter(online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
-    end_filter("dst", online, targets)
+    end_filter("tcp", "dst", online, targets)
+}
+
+/// The same for UDP. Of a packet in fragments only the first names a port: others pass for what they may be.
+#[must_use]
+pub fn datagram_filter(online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
+    let datagrams = end_filter("udp", "dst", online, targets);
+    let mut hosts: Vec<String> = Vec::new();
+    for (address, _) in online {
+        match address {
+            Some(IpAddr::V4(address)) => push_new(&mut hosts, format!("dst host {address}")),
+            Some(IpAddr::V6(_)) => {}
+            None => {
+                let ours: Vec<String> =
+                    targets.iter().map(|target| format!("not dst host {}", target.addr)).collect();
+                push_new(&mut hosts, format!("({})", [vec!["ip".to_owned()], ours].concat().join(" and ")));
+            }
+        }
+    }
+    if hosts.is_empty() {
+        return datagrams;
+    }
+    format!("({datagrams} or (ip proto 17 and ip[6:2] & 0x1fff != 0 and ({})))", hosts.join(" or "))
 }
 
 /// The filter that lets through what the online servers answer: what [`capture_filter`] lets through, in the other
 /// direction.
 #[must_use]
 pub fn answer_filter(online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
-    end_filter("src", online, targets)
+    end_filter("tcp", "src", online, targets)
 }
 
-/// Packets with one of `online` at the end that `end` names, `src` or `dst`.
-fn end_filter(end: &str, online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
+/// Packets of `protocol` with one of `online` at the end that `end` names, `src` or `dst`.
+fn end_filter(protocol: &str, end: &str, online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
     let mut wanted: Vec<String> = Vec::new();
     let mut extended: Vec<String> = Vec::new();
     for (address, port) in online {
@@ -39,14 +62,14 @@ fn end_filter(end: &str, online: &[(Option<IpAddr>, u16)], targets: &[Endpoint])
     if wanted.is_empty() {
         return String::new();
     }
-    let tcp = format!("(tcp and ({}))", wanted.join(" or "));
+    let plain = format!("({protocol} and ({}))", wanted.join(" or "));
     if extended.is_empty() {
-        return tcp;
+        return plain;
     }
-    // Next header 0, 43 and 60: hop-by-hop, routing and destination options (RFC 8200 §4). Behind them ICMPv6 (58) is
-    // common, from multicast listeners, and never wanted.
+    // Next header 0, 43, 44 and 60: hop-by-hop, routing, fragment and destination options (RFC 8200 §4). Behind them
+    // ICMPv6 (58) is common, from multicast listeners, and never wanted.
     format!(
-        "({tcp} or (ip6 and ({}) and (ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 60) and ip6[40] != 58))",
+        "({plain} or (ip6 and ({}) and (ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] = 60) and ip6[40] != 58))",
         extended.join(" or ")
     )
 }
@@ -80,9 +103,20 @@ pub(crate) fn also_inside_vlan_tags(filter: &str, link: LinkType) -> String {
     }
 }
 
+/// Whether `filter`, in pcap's language, lets an IP packet through on an Ethernet device, as it is or inside a VLAN tag; `None`
+/// when it is no filter.
+#[must_use]
+pub fn lets_through(filter: &str, packet: &[u8]) -> Option<bool> {
+    const ETHER_TYPES: [[u8; 2]; 2] = [[0x08, 0x00], [0x86, 0xdd]];
+    let ether_type = ETHER_TYPES[usize::from(packet.first()? >> 4 == 6)];
+    let program = Capture::dead(Linktype::ETHERNET).ok()?.compile(filter, true).ok()?;
+    let tags: [&[u8]; 2] = [&[], &[0x81, 0x00, 0, 1]];
+    Some(tags.iter().any(|tag| program.filter(&[&[0; 12][..], tag, &ether_type[..], packet].concat())))
+}
+
 #[cfg(test)]
 mod tests {
-    use pcap::{BpfProgram, Capture, Linktype};
+    use pcap::BpfProgram;
 
     use super::*;
 
@@ -127,6 +161,17 @@ mod tests {
 
     fn passes(filter: &str, to: &str, port: u16) -> bool {
         compile(filter, Linktype::ETHERNET).filter(&ethernet(&[], &tcp(to, port)))
+    }
+
+    #[test]
+    fn a_packet_is_held_against_any_filter() {
+        let packet = tcp("10.0.0.1", 80);
+        assert_eq!(lets_through("tcp and dst port 80", &packet), Some(true));
+        assert_eq!(lets_through("tcp and src port 80", &packet), Some(false));
+        assert_eq!(lets_through("", &packet), Some(true));
+        assert_eq!(lets_through("vlan and tcp and dst port 80", &packet), Some(true));
+        assert_eq!(lets_through("tcp nad", &packet), None);
+        assert_eq!(lets_through("ip6 and dst port 80", &tcp("fd00::1", 80)), Some(true));
     }
 
     #[test]
@@ -191,12 +236,14 @@ mod tests {
         let filter = capture_filter(&[(Some(addr("fd00::1")), 80)], &[]);
         for (to, passes) in [("fd00::1", true), ("fd00::2", false)] {
             let mut packet = tcp(to, 80);
-            packet[6] = 60;
             packet.splice(40..40, [6, 0, 1, 4, 0, 0, 0, 0]);
             let program = compile(&filter, Linktype::ETHERNET);
-            assert_eq!(program.filter(&ethernet(&[], &packet)), passes, "{to}");
-            packet[40] = 58;
-            assert!(!program.filter(&ethernet(&[], &packet)), "ICMPv6 to {to}");
+            for header in [0, 43, 44, 60] {
+                (packet[6], packet[40]) = (header, 6);
+                assert_eq!(program.filter(&ethernet(&[], &packet)), passes, "{header} to {to}");
+                packet[40] = 58;
+                assert!(!program.filter(&ethernet(&[], &packet)), "ICMPv6 behind {header} to {to}");
+            }
         }
     }
 
@@ -206,6 +253,48 @@ mod tests {
         let mut packet = tcp("10.0.0.1", 80);
         packet[9] = 17;
         assert!(!compile(&filter, Linktype::ETHERNET).filter(&ethernet(&[], &packet)));
+    }
+
+    fn udp(to: &str, port: u16) -> Vec<u8> {
+        let mut packet = tcp(to, port);
+        let at = if packet[0] >> 4 == 4 { 9 } else { 6 };
+        packet[at] = 17;
+        packet
+    }
+
+    #[test]
+    fn datagrams_and_later_fragments_of_some_pass() {
+        let online = [(Some(addr("10.0.0.1")), 53), (None, 54), (Some(addr("fd00::1")), 53)];
+        let filter = datagram_filter(&online, &[target("10.10.3.2", 54), target("fd00::2", 54)]);
+        let program = compile(&filter, Linktype::ETHERNET);
+        let passes = |packet: &[u8]| program.filter(&ethernet(&[], packet));
+        for (to, port) in [("10.0.0.1", 53), ("10.0.0.9", 54), ("fd00::1", 53), ("fd00::9", 54)] {
+            assert!(passes(&udp(to, port)), "{to} {port}");
+            assert!(!passes(&tcp(to, port)), "TCP to {to} {port}");
+        }
+        for (to, port) in [("10.0.0.2", 53), ("10.10.3.2", 54), ("fd00::2", 54)] {
+            assert!(!passes(&udp(to, port)), "{to} {port}");
+        }
+        let later = |to: &str| {
+            let mut packet = udp(to, 9);
+            packet[7] = 100;
+            packet
+        };
+        assert!(passes(&later("10.0.0.1")) && passes(&later("10.0.0.9")) && !passes(&later("10.10.3.2")));
+        let mut later_v6 = udp("fd00::1", 9);
+        later_v6[6] = 44;
+        later_v6.splice(40..40, [17, 0, 1, 0, 0, 0, 0, 7]);
+        assert!(passes(&later_v6));
+    }
+
+    #[test]
+    fn only_fragments_to_a_named_host_pass() {
+        let filter = datagram_filter(&[(Some(addr("10.0.0.1")), 53)], &[]);
+        let program = compile(&filter, Linktype::ETHERNET);
+        let mut later = udp("10.0.0.2", 9);
+        later[7] = 100;
+        assert!(!program.filter(&ethernet(&[], &later)));
+        assert_eq!(datagram_filter(&[], &[]), "");
     }
 
     #[test]

@@ -11,8 +11,12 @@ mod capture;
 mod devices;
 mod filter;
 mod mac_address;
+mod neighbours;
 mod netlink;
+mod offloads;
+mod readings;
 mod recording;
+mod routes;
 mod sockopt;
 mod transmit;
 
@@ -21,9 +25,13 @@ pub use capture::{
     Frame, KernelStatistics, LiveCapture,
 };
 pub use devices::{Device, DeviceError, devices, devices_for};
-pub use filter::{answer_filter, capture_filter};
+pub use filter::{answer_filter, capture_filter, datagram_filter, lets_through};
 pub use mac_address::MacAddress;
+pub use neighbours::{Neighbour, neighbour};
+pub use offloads::{Offload, offloads};
+pub use readings::{Capabilities, capabilities, forwarded, forwards, online_users, reverse_path_dropped};
 pub use recording::{FileInput, ReadingProgress, RecordedFrame, Recording, RecordingError, capture_files};
+pub use routes::{Route, route_to};
 pub use transmit::{
     CaptureFileSink, EthernetOptions, EthernetSink, EthernetTarget, RawIpSink, Sink, TargetGuard,
     TransmitError, TransmitOpenError,

@@ -93,6 +93,11 @@ pub(crate) fn ip_bytes(addr: IpAddr) -> Vec<u8> {
     }
 }
 
+/// The address family of requests about that address.
+pub(crate) const fn family(addr: IpAddr) -> u8 {
+    (if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }) as u8
+}
+
 /// Walks the messages of one datagram, of which those count that answer request `sequence`; true when the answer is
 /// complete.
 fn messages(mut rest: &[u8], sequence: u32, on_message: &mut dyn FnMut(u16, &[u8])) -> io::Result<bool> {

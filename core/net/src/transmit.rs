@@ -5,7 +5,6 @@ mod capture_file;
 mod destination;
 mod ethernet;
 mod guard;
-mod next_hop;
 mod open_error;
 mod raw_ip;
 mod way;

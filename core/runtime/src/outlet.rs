@@ -7,7 +7,7 @@ use tcpcopy_net::{
 };
 use tcpcopy_wire::{Endpoint, Instant};
 
-use crate::{StartError, TransmitTotals};
+use crate::{StartError, TransmitTotals, Transport};
 
 /// How packets to the targets leave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,17 +37,24 @@ impl TransmitChoice {
 /// The sink behind the target guard, with its counters.
 pub(crate) struct Outlet {
     sink: TargetGuard<Box<dyn Sink>>,
+    /// What becomes of a packet that was not sent.
+    consequence: &'static str,
     totals: TransmitTotals,
 }
 
 impl Outlet {
     pub(crate) fn open(
         choice: &TransmitChoice,
+        transport: Transport,
         targets: impl IntoIterator<Item = Endpoint>,
     ) -> Result<Self, StartError> {
-        let sink = TargetGuard::new(choice.open()?, targets);
+        let sink = choice.open()?;
+        let (sink, consequence) = match transport {
+            Transport::Tcp => (TargetGuard::new(sink, targets), "counted and sent again"),
+            Transport::Udp => (TargetGuard::for_datagrams(sink, targets), "lost and counted"),
+        };
         let is_dry = matches!(choice, TransmitChoice::File(_));
-        Ok(Self { sink, totals: TransmitTotals { is_dry, ..TransmitTotals::default() } })
+        Ok(Self { sink, consequence, totals: TransmitTotals { is_dry, ..TransmitTotals::default() } })
     }
 
     /// Before a batch.
@@ -68,17 +75,17 @@ impl Outlet {
 
     /// After a batch: whatever a sink had queued is on its way.
     pub(crate) fn flush(&mut self) {
-        let totals = &mut self.totals;
-        self.sink.flush(&mut |packet, error| {
+        let Self { sink, consequence, totals } = self;
+        sink.flush(&mut |packet, error| {
             totals.packets = totals.packets.saturating_sub(1);
             totals.bytes = totals.bytes.saturating_sub(packet.len() as u64);
-            count(totals, error);
+            count(totals, error, consequence);
         });
     }
 
-    /// Why nothing can be sent any more.
-    pub(crate) fn failure(&self) -> Option<TransmitError> {
-        self.sink.failure()
+    /// Why nothing can be sent any more, as a sentence.
+    pub(crate) fn breakdown(&self) -> Option<String> {
+        self.sink.failure().map(|failure| format!("nothing more can be sent: {failure}"))
     }
 
     pub(crate) fn totals(&self) -> &TransmitTotals {
@@ -86,18 +93,16 @@ impl Outlet {
     }
 
     fn count(&mut self, error: TransmitError) {
-        count(&mut self.totals, error);
+        count(&mut self.totals, error, self.consequence);
     }
 }
 
 /// Counts a failure, and logs the first of each kind.
-fn count(totals: &mut TransmitTotals, error: TransmitError) {
+fn count(totals: &mut TransmitTotals, error: TransmitError, consequence: &str) {
     match totals.failed.iter_mut().find(|(name, _)| *name == error.name()) {
         Some((_, count)) => *count += 1,
         None => {
-            log::warn!(
-                "a packet to the target was not sent: {error}; such packets are counted and sent again"
-            );
+            log::warn!("a packet to the target was not sent: {error}; such packets are {consequence}");
             totals.failed.push((error.name(), 1));
         }
     }

@@ -10,8 +10,10 @@ use tcpcopy_feed::{CToolFormat, CaptureStatistics, PeerId, Relay, RelayEvent, Re
 use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
+use crate::inquiries::{Capturing, Inquiries};
 use crate::response_capture::{headers_only, with_payload};
 use crate::rounds::{Round, Rounds};
+use crate::signals::Notice;
 use crate::socket::{Outcome, READ_BYTES, ReadError, Readiness, random, read_some, tune, write_some};
 use crate::{PeerTotals, RelaySnapshot, StartError};
 
@@ -42,6 +44,8 @@ struct Peer {
     address: SocketAddr,
     socket: TcpStream,
     readiness: Readiness,
+    /// Its socket may take more than it did, or what it said may want an answer.
+    may_take: bool,
     /// It has shown to be a tcpcopy.
     is_greeted: bool,
 }
@@ -52,6 +56,7 @@ pub struct Relaying {
     captures: Captures,
     listener: TcpListener,
     relay: Relay,
+    inquiries: Inquiries,
     peers: Vec<Peer>,
     next_peer: u64,
     buffer: Box<[u8]>,
@@ -88,6 +93,7 @@ impl Relaying {
             captures,
             listener,
             relay: Relay::new(relay, now),
+            inquiries: Inquiries::new(Capturing { devices: options.devices, filter: options.filter }),
             peers: Vec::new(),
             next_peer: 0,
             buffer: vec![0; READ_BYTES].into(),
@@ -100,19 +106,19 @@ impl Relaying {
     }
 
     /// Relays until SIGINT or SIGTERM, or until no device is left to capture on, and returns the last snapshot.
-    /// `on_snapshot` is called once per interval; SIGHUP calls `on_hangup`.
+    /// `on_snapshot` is called once per interval; SIGHUP and SIGUSR1 call `on_notice`.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&RelaySnapshot),
-        mut on_hangup: impl FnMut(),
+        mut on_notice: impl FnMut(Notice),
     ) -> RelaySnapshot {
         while self.captures.is_alive() {
             let round = self.wait();
             if round.stop {
                 break;
             }
-            if round.hangup {
-                on_hangup();
+            if let Some(notice) = round.notice {
+                on_notice(notice);
             }
             if round.look {
                 self.look_at_captures();
@@ -130,7 +136,8 @@ impl Relaying {
             || self.is_accepting
             || self.peers.iter().any(|peer| peer.readiness.is_ready);
         let captures = self.captures.poll_timeout(self.rounds.now());
-        let due = self.relay.poll_timeout().into_iter().chain(captures).min();
+        let inquiries = self.inquiries.poll_timeout(self.rounds.now());
+        let due = self.relay.poll_timeout().into_iter().chain(captures).chain(inquiries).min();
         self.rounds.wait(is_busy, due, |token, event| match token {
             token if token == self.accept => self.is_accepting = true,
             token if token > self.accept => {
@@ -153,6 +160,9 @@ impl Relaying {
             log::trace!("{routed:?}: {segment}");
         });
         self.relay.handle_timeout(now);
+        while let Some((peer, answer)) = self.inquiries.poll_answer() {
+            self.relay.answer(peer, &answer);
+        }
         self.write(now);
         self.handle_events(now);
     }
@@ -169,13 +179,8 @@ impl Relaying {
 
     /// Whether nobody is answered for the moment: a tcpcopy that is greeted begins, and what its targets say first may be
     /// what its modules need.
-    fn is_silent(&mut self, now: Instant) -> bool {
-        if now < self.silent_until && !self.captures.is_widening() {
-            self.silent_until = now;
-            self.peers.iter_mut().for_each(|peer| peer.readiness.is_ready = true);
-        }
-        let is_about_to_widen = self.relay.wants_payload() && !self.captures_payload;
-        is_about_to_widen || now < self.silent_until
+    fn is_silent(&self, now: Instant) -> bool {
+        now < self.silent_until && self.captures.is_widening()
     }
 
     fn look_at_captures(&mut self) {
@@ -202,14 +207,13 @@ impl Relaying {
             self.relay.handle_connected(id, now);
             // It may have spoken already; if so, and if it is gone again, an event will tell.
             let readiness = Readiness { is_ready: true, has_ended: false };
-            self.peers.push(Peer { id, address, socket, readiness, is_greeted: false });
+            self.peers.push(Peer { id, address, socket, readiness, may_take: false, is_greeted: false });
         }
     }
 
-    /// Reads from every peer that has something, and writes on where a socket had taken no more.
+    /// Reads from every peer that has something.
     fn read(&mut self, now: Instant) {
         let mut lost = Vec::new();
-        let is_silent = self.is_silent(now);
         for peer in self.peers.iter_mut().filter(|peer| peer.readiness.is_ready) {
             peer.readiness.is_ready = false;
             let (relay, id) = (&mut self.relay, peer.id);
@@ -217,41 +221,43 @@ impl Relaying {
                 relay.handle_bytes(id, now, bytes)
             });
             let reason = match outcome {
-                Ok(Outcome::Drained) if is_silent || (relay.wants_payload() && !self.captures_payload) => {
-                    None
+                Ok(Outcome::Drained) => {
+                    peer.may_take = true;
+                    continue;
                 }
-                Ok(Outcome::Drained) => write(peer, relay).err().map(|error| error.to_string()),
                 Ok(Outcome::More) => {
                     peer.readiness.is_ready = true;
-                    None
+                    continue;
                 }
-                Ok(Outcome::Closed) => Some("it closed the connection".to_owned()),
-                Err(ReadError::Socket(error)) => Some(error.to_string()),
+                Ok(Outcome::Closed) => "it closed the connection".to_owned(),
+                Err(ReadError::Socket(error)) => error.to_string(),
                 Err(ReadError::Protocol(error)) => {
                     let _ = write(peer, relay); // the refusal, if the socket takes it at once
-                    Some(error.to_string())
+                    error.to_string()
                 }
             };
-            lost.extend(reason.map(|reason| (id, reason)));
+            lost.push((id, reason));
         }
-        for (id, reason) in lost {
-            self.lose(id, &reason, now);
-        }
+        self.lose_all(&lost, now);
     }
 
-    /// Sends what has become due since the last round.
+    /// Sends what has become due since the last round, and what waited for a socket to take more.
     fn write(&mut self, now: Instant) {
         if self.is_silent(now) {
             return;
+        }
+        let mut lost = Vec::new();
+        for peer in self.peers.iter_mut().filter(|peer| peer.may_take) {
+            peer.may_take = false;
+            lost.extend(write(peer, &mut self.relay).err().map(|error| (peer.id, error.to_string())));
         }
         while let Some(id) = self.relay.poll_writable() {
             let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else {
                 continue;
             };
-            if let Err(error) = write(peer, &mut self.relay) {
-                self.lose(id, &error.to_string(), now);
-            }
+            lost.extend(write(peer, &mut self.relay).err().map(|error| (id, error.to_string())));
         }
+        self.lose_all(&lost, now);
     }
 
     fn handle_events(&mut self, now: Instant) {
@@ -272,6 +278,7 @@ impl Relaying {
                         log::info!("{explanation}");
                     }
                 }
+                RelayEvent::Asked { peer, question } => self.inquiries.ask(peer, question),
                 RelayEvent::Goodbye { .. } => {}
                 RelayEvent::Close { peer, error } => {
                     if let Some(known) = self.peers.iter_mut().find(|known| known.id == peer) {
@@ -283,6 +290,10 @@ impl Relaying {
         }
     }
 
+    fn lose_all(&mut self, lost: &[(PeerId, String)], now: Instant) {
+        lost.iter().for_each(|(id, reason)| self.lose(*id, reason, now));
+    }
+
     fn lose(&mut self, id: PeerId, reason: &str, now: Instant) {
         let Some(at) = self.peers.iter().position(|peer| peer.id == id) else {
             return;
@@ -291,6 +302,7 @@ impl Relaying {
         let level = if peer.is_greeted { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "tcpcopy {} is gone: {reason}", peer.address);
         self.relay.handle_disconnected(id, now);
+        self.inquiries.forget(id);
     }
 
     fn stop(mut self) -> RelaySnapshot {

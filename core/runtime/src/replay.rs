@@ -14,18 +14,21 @@ use crate::intake::Intake;
 use crate::modules::{Modules, Shelf};
 use crate::outlet::Outlet;
 use crate::rounds::{Round, Rounds};
+use crate::signals::Notice;
 use crate::socket::random;
 use crate::way_back::WayBack;
 use crate::{
     AdminPlace, IntakeChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError,
-    TransmitChoice, WayBackChoice, mapping_name,
+    TransmitChoice, Transport, WayBackChoice, mapping_name,
 };
 
-/// Everything tcpcopy's loop needs to know.
+/// Everything tcpcopy's loops need to know.
 #[derive(Clone, Debug)]
 pub struct ReplayOptions {
     /// How sessions are replayed.
     pub engine: EngineOptions,
+    /// What of users is replayed.
+    pub transport: Transport,
     /// What is replayed, and to whom.
     pub mappings: Mappings,
     /// Where it comes from.
@@ -50,7 +53,7 @@ const TRANSMIT_BATCH: usize = 256;
 /// With modules, so long is waited for an intercept before sessions begin without one.
 const WAY_BACK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// tcpcopy's loop, on one thread.
+/// tcpcopy's loop for TCP, on one thread.
 pub struct Replay {
     rounds: Rounds,
     intake: Intake,
@@ -69,8 +72,9 @@ pub struct Replay {
     captures_answers: bool,
     /// Verdicts that the log has told of.
     told: [bool; Verdict::ALL.len()],
-    /// What users say is not looked at before that moment, or before responses can come.
-    way_back_awaited_until: Instant,
+    /// What users say waits in the ring until that moment, or until responses can come: an intercept may have to prepare
+    /// for what modules want of the first ones.
+    way_back_awaited_until: Option<Instant>,
     /// Why it cannot go on.
     broken: Option<String>,
 }
@@ -89,13 +93,14 @@ impl Replay {
         let fresh = options.modules.choices.iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let captures_answers = fresh.iter().any(|fresh| fresh.wants_online);
         let budget = options.engine.memory_budget;
-        let mut intake = Intake::open(options.intake, &options.mappings, captures_answers, budget)?;
+        let mut intake =
+            Intake::open(options.intake, Transport::Tcp, &options.mappings, captures_answers, budget)?;
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
-        let outlet = Outlet::open(&options.transmit, targets.clone())?;
+        let outlet = Outlet::open(&options.transmit, Transport::Tcp, targets.clone())?;
         let rounds = Rounds::new(options.snapshot_interval, intake.tokens())?;
         intake.register(rounds.registry())?;
         let (token, now) = (rounds.free_token(), rounds.now());
-        let way_back_awaited_until = if fresh.is_empty() { now } else { now + WAY_BACK_PATIENCE };
+        let way_back_awaited_until = (!fresh.is_empty()).then(|| now + WAY_BACK_PATIENCE);
         let way_back =
             WayBack::start(&options.way_back, &options.mappings, !fresh.is_empty(), token + 1, now)?;
         way_back.register_devices(rounds.registry())?;
@@ -140,21 +145,23 @@ impl Replay {
     }
 
     /// Replays until SIGINT or SIGTERM, or until no device is left to capture on, or all that is in the files has been
-    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP calls `on_hangup` (for log
-    /// files to be opened anew) and has changed modules loaded again.
+    /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP
+    /// has changed modules loaded again, and `on_notice` is called, as on SIGUSR1.
     pub fn run(
         mut self,
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
-        mut on_hangup: impl FnMut(),
+        mut on_notice: impl FnMut(Notice),
     ) -> ReplayEnd {
         while self.broken.is_none() && !self.intake.is_over(&self.engine) {
             let round = self.wait();
             if round.stop {
                 break;
             }
-            if round.hangup {
-                on_hangup();
-                self.admin.reload();
+            if let Some(notice) = round.notice {
+                on_notice(notice);
+                if notice == Notice::HangUp {
+                    self.admin.reload();
+                }
             }
             if round.look {
                 self.intake.look();
@@ -173,7 +180,7 @@ impl Replay {
 
     fn wait(&mut self) -> Round {
         let now = self.rounds.now();
-        let awaited = Some(self.way_back_awaited_until).filter(|until| now < *until);
+        let awaited = self.way_back_awaited_until;
         let may_take = awaited.is_none() && self.intake.is_ready();
         let is_busy = self.is_transmitting || may_take || self.way_back.is_ready();
         let intake = self.intake.poll_timeout(now).filter(|_| awaited.is_none());
@@ -185,21 +192,13 @@ impl Replay {
         })
     }
 
-    /// Whether what users say still waits, in the ring, for the first intercept: it may have to prepare for what modules want
-    /// of the first responses.
-    fn awaits_way_back(&mut self, now: Instant) -> bool {
-        if self.way_back.is_open() {
-            self.way_back_awaited_until = now;
-        }
-        now < self.way_back_awaited_until
-    }
-
     /// One round: everything that has come in goes through the engine, everything that is due goes out.
     fn turn(&mut self, now: Instant) {
-        let awaits_way_back = self.awaits_way_back(now);
         let engine = &mut self.engine;
-        if !awaits_way_back {
-            self.intake.dispatch(now, self.way_back.is_open(), engine);
+        let is_open = self.way_back.is_open();
+        self.way_back_awaited_until.take_if(|until| is_open || *until <= now);
+        if self.way_back_awaited_until.is_none() {
+            self.intake.dispatch(now, is_open, engine);
         }
         self.way_back.read(now, |id, segment| {
             log::trace!("response for session {:x}: {segment}", id.to_bits());
@@ -255,8 +254,8 @@ impl Replay {
 
     /// Finds out whether it makes sense to go on.
     fn look_for_breaks(&mut self) {
-        let broken = match self.outlet.failure() {
-            Some(failure) => format!("the replay was ended: {failure}"),
+        let broken = match self.outlet.breakdown() {
+            Some(sentence) => sentence,
             None if self.way_back.is_gone() => {
                 "no device of --intercept-on is left; start again when it is back".to_owned()
             }
@@ -267,12 +266,25 @@ impl Replay {
 
     /// The first loss of each kind is told while there is time to do something about it.
     fn tell_of_losses(&mut self) {
+        self.tell_of_missing_copies();
         let ended = &self.engine.statistics().ended;
         for ((verdict, ended), told) in Verdict::ALL.iter().zip(ended).zip(&mut self.told) {
             if ended.turns_lost > 0 && !std::mem::replace(told, true) {
                 let (name, why) = (verdict.name(), verdict.explanation());
                 log::warn!("requests are being lost, verdict {name}: {why}; further ones are counted");
             }
+        }
+    }
+
+    fn tell_of_missing_copies(&mut self) {
+        let (wanted, statistics) = (self.engine.copies(), self.engine.statistics());
+        let is_told = &mut self.told[Verdict::SourcesExhausted as usize];
+        if wanted > 1 && statistics.sessions_without_source > 0 && !std::mem::replace(is_told, true) {
+            let reached = statistics.copies_reached(wanted);
+            log::warn!(
+                "every source address and port is in use: {reached:.1} of {wanted} copies (-n) could be opened so far; \
+                 more addresses in -c or a lower -n help; what is missing is counted"
+            );
         }
     }
 
@@ -296,7 +308,9 @@ impl Replay {
             running_for: now.since(self.rounds.started_at()),
             capture: self.intake.totals(),
             recording: self.intake.recording_totals(),
+            copies: self.engine.copies(),
             engine: self.engine.statistics().clone(),
+            datagrams: None,
             pending: self.engine.pending(),
             modules: self.modules.totals(&self.engine),
             transmit: self.outlet.totals().clone(),

@@ -8,7 +8,7 @@ use mio::{Events, Poll, Registry, Token};
 use tcpcopy_wire::Instant;
 
 use crate::clock::Clock;
-use crate::signals::Signals;
+use crate::signals::{Notice, Signals};
 
 /// Devices and kernel counters are looked at at least this often.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -19,8 +19,8 @@ pub(crate) struct Round {
     pub(crate) now: Instant,
     /// SIGINT or SIGTERM came, or waiting is not possible any more.
     pub(crate) stop: bool,
-    /// SIGHUP came.
-    pub(crate) hangup: bool,
+    /// SIGHUP or SIGUSR1 came.
+    pub(crate) notice: Option<Notice>,
     /// About a second has passed.
     pub(crate) look: bool,
     /// The snapshot interval has passed.
@@ -37,17 +37,16 @@ pub(crate) struct Rounds {
     snapshot_interval: Duration,
     snapshot_at: Instant,
     look_at: Instant,
-    stop: Token,
-    hangup: Token,
+    first_signal: Token,
 }
 
 impl Rounds {
     /// Tokens from `first_token` on are taken for signals; [`Self::free_token`] is the next one.
     pub(crate) fn new(snapshot_interval: Duration, first_token: usize) -> io::Result<Self> {
-        let (stop, hangup) = (Token(first_token), Token(first_token + 1));
+        let first_signal = Token(first_token);
         let poll = Poll::new()?;
         let mut signals = Signals::new()?;
-        signals.register(poll.registry(), stop, hangup)?;
+        signals.register(poll.registry(), first_signal)?;
         let clock = Clock::new();
         let now = clock.now();
         Ok(Self {
@@ -59,14 +58,13 @@ impl Rounds {
             snapshot_interval,
             snapshot_at: now + snapshot_interval,
             look_at: now,
-            stop,
-            hangup,
+            first_signal,
         })
     }
 
     /// The first token not yet taken.
     pub(crate) fn free_token(&self) -> usize {
-        self.hangup.0 + 1
+        self.first_signal.0 + Signals::TOKENS
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -100,12 +98,14 @@ impl Rounds {
             log::error!("waiting for packets failed: {error}; stopping");
             round.stop = true;
         }
+        let first = self.first_signal.0;
         for event in &self.events {
             match event.token() {
-                token if token == self.stop => round.stop = true,
-                token if token == self.hangup => {
-                    self.signals.take_hangups();
-                    round.hangup = true;
+                Token(token) if (first..first + Signals::TOKENS).contains(&token) => {
+                    match self.signals.take(token - first) {
+                        None => round.stop = true,
+                        notice => round.notice = notice,
+                    }
                 }
                 token => on_ready(token, event),
             }

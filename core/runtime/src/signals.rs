@@ -4,34 +4,58 @@ use std::io::{self, Read};
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::low_level::pipe;
 
-/// SIGINT and SIGTERM on one pipe, SIGHUP on another.
+/// What a running program is told by a signal, but to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// SIGHUP: the terminal is gone, or files have changed.
+    HangUp,
+    /// SIGUSR1: the log file was moved away.
+    ReopenLog,
+}
+
+/// SIGINT and SIGTERM on one pipe, and each notice on one of its own.
 pub(crate) struct Signals {
     stop: UnixStream,
-    hangup: UnixStream,
+    notices: [(Notice, UnixStream); 2],
 }
 
 impl Signals {
+    /// How many tokens [`Self::register`] takes.
+    pub(crate) const TOKENS: usize = 3;
+
     pub(crate) fn new() -> io::Result<Self> {
-        let (stop, writer) = UnixStream::pair()?;
-        let (hangup, hangup_writer) = UnixStream::pair()?;
-        let (interrupt, terminate) = (std::os::unix::net::UnixStream::from(writer), SIGTERM);
-        pipe::register(SIGINT, interrupt.try_clone()?)?;
-        pipe::register(terminate, interrupt)?;
-        pipe::register(SIGHUP, std::os::unix::net::UnixStream::from(hangup_writer))?;
-        Ok(Self { stop, hangup })
+        let stop = on_pipe(&[SIGINT, SIGTERM])?;
+        let notices = [(Notice::HangUp, on_pipe(&[SIGHUP])?), (Notice::ReopenLog, on_pipe(&[SIGUSR1])?)];
+        Ok(Self { stop, notices })
     }
 
-    pub(crate) fn register(&mut self, registry: &Registry, stop: Token, hangup: Token) -> io::Result<()> {
-        registry.register(&mut self.stop, stop, Interest::READABLE)?;
-        registry.register(&mut self.hangup, hangup, Interest::READABLE)
+    /// Takes tokens from `first` on.
+    pub(crate) fn register(&mut self, registry: &Registry, first: Token) -> io::Result<()> {
+        let notices = self.notices.iter_mut().map(|(_, pipe)| pipe);
+        for (index, pipe) in std::iter::once(&mut self.stop).chain(notices).enumerate() {
+            registry.register(pipe, Token(first.0 + index), Interest::READABLE)?;
+        }
+        Ok(())
     }
 
-    /// Takes what has come so far, so that the next signal wakes the poll again.
-    pub(crate) fn take_hangups(&mut self) {
+    /// What the token numbered `index` among those registered means: a notice, or to stop. Takes what has come so far, so
+    /// that the next signal wakes the poll again.
+    pub(crate) fn take(&mut self, index: usize) -> Option<Notice> {
+        let (notice, pipe) = self.notices.get_mut(index.checked_sub(1)?)?;
         let mut bytes = [0; 16];
-        while self.hangup.read(&mut bytes).is_ok_and(|count| count > 0) {}
+        while pipe.read(&mut bytes).is_ok_and(|count| count > 0) {}
+        Some(*notice)
     }
+}
+
+fn on_pipe(signals: &[i32]) -> io::Result<UnixStream> {
+    let (reader, writer) = UnixStream::pair()?;
+    let writer = std::os::unix::net::UnixStream::from(writer);
+    for signal in signals {
+        pipe::register(*signal, writer.try_clone()?)?;
+    }
+    Ok(reader)
 }

@@ -43,6 +43,8 @@ pub struct Stage<'a> {
     gave_up: Option<GiveUp>,
     moves: u32,
     calls: u64,
+    /// The conversation said so since this was last cleared.
+    is_turn_completed: bool,
 }
 
 /// Which method of a conversation is called.
@@ -98,6 +100,7 @@ impl<'a> Stage<'a> {
             gave_up: None,
             moves: 0,
             calls: 0,
+            is_turn_completed: false,
         };
         stage.call(Call::Opened)?;
         Ok(stage)
@@ -258,11 +261,19 @@ impl<'a> Stage<'a> {
         let now = self.now;
         let Some(stream) = self.stream(side) else { return Ok(()) };
         stream.arrive(bytes, now);
-        if stream.left().is_empty() {
-            return Ok(());
+        let mut left = stream.left().len();
+        while left > 0 {
+            self.is_turn_completed = false;
+            self.call(if side == Side::Target { Call::Target } else { Call::Online })?;
+            let goes_on = self.is_turn_completed;
+            self.offer_client()?;
+            let before = left;
+            left = self.stream(side).map_or(0, |stream| stream.left().len());
+            if !goes_on || left == before {
+                break;
+            }
         }
-        self.call(if side == Side::Target { Call::Target } else { Call::Online })?;
-        self.offer_client()
+        Ok(())
     }
 
     /// Client bytes that were left are given again whenever anything has come; an answer of the online server that was
@@ -334,7 +345,10 @@ impl<'a> Stage<'a> {
                 self.speech.open_turn()?;
             }
             Action::WaitForTarget => self.speech.wait()?,
-            Action::CompleteTurn => self.speech.complete_turn(self.target.offset()),
+            Action::CompleteTurn => {
+                self.is_turn_completed = true;
+                self.speech.complete_turn(self.target.offset());
+            }
             Action::GuessTurns => {
                 self.guessing = true;
                 self.speech.close_turns();

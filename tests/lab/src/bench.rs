@@ -1,7 +1,9 @@
 //! `lab bench`: processor time and memory at rising rates, up to where requests are first lost. With the C tools
-//! at hand, they take the same load in the same run, and ours are shown as a ratio of theirs. Then, what modules cost.
+//! at hand, they take the same load in the same run, and ours are shown as a ratio of theirs. Then, what modules cost,
+//! and how fast recordings are replayed.
 
 mod modules;
+mod recordings;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -28,6 +30,8 @@ pub enum Part {
     Short,
     /// The same load with every protocol module.
     Modules,
+    /// Recordings, at several speeds.
+    Offline,
 }
 
 /// A kind of load, and the rates it is raised through.
@@ -88,6 +92,9 @@ pub fn run(parts: &[Part]) -> Result<()> {
     }
     if is_wanted(Part::Modules) {
         modules::run(&mut terminal, &Peers::ours()?)?;
+    }
+    if is_wanted(Part::Offline) {
+        recordings::run(&mut terminal, &Peers::ours()?)?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
+use tcpcopy_lab::datagrams::{run_receiver, run_senders};
 use tcpcopy_lab::fidelity::Selection;
 use tcpcopy_lab::scenario::peers::{Peers, Whose};
 use tcpcopy_lab::scenario::run as play;
@@ -18,7 +19,7 @@ use tcpcopy_lab::terminal::fraction;
 use tcpcopy_lab::traffic::{run_server, run_users};
 use tcpcopy_lab::world::private::{self, Entered};
 use tcpcopy_lab::world::wire;
-use tcpcopy_lab::{bench, check, demo, fidelity, record};
+use tcpcopy_lab::{bench, check, demo, doctor, fidelity, record};
 
 /// Hosts in network namespaces, tagged traffic between them, and exact accounting of what the target received.
 ///
@@ -77,6 +78,14 @@ enum Command {
     },
     /// Measure whether the hosts and impaired hops do what they say
     Check,
+    /// Break a world in each way of the doctor's fault matrix, and hear what the doctor says
+    Doctor {
+        /// Only these entries
+        names: Vec<String>,
+        /// One line of JSON for each
+        #[arg(long)]
+        json: bool,
+    },
     /// (started by the lab) Make requests as a plan says
     #[command(hide = true)]
     Users {
@@ -89,6 +98,24 @@ enum Command {
     /// (started by the lab) Answer requests as a plan says, until standard input ends
     #[command(hide = true)]
     Serve {
+        /// The plan, as JSON
+        plan: PathBuf,
+        /// Where the record goes
+        #[arg(long)]
+        record: PathBuf,
+    },
+    /// (started by the lab) Send datagrams
+    #[command(hide = true)]
+    Send {
+        /// The plan, as JSON
+        plan: PathBuf,
+        /// Where the record goes
+        #[arg(long)]
+        record: PathBuf,
+    },
+    /// (started by the lab) Receive datagrams until standard input ends
+    #[command(hide = true)]
+    Receive {
         /// The plan, as JSON
         plan: PathBuf,
         /// Where the record goes
@@ -140,8 +167,11 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         }
         Command::Bench { parts } => inside(|| bench::run(&parts).map(|()| true)),
         Command::Check => inside(|| check::run().map(|()| true)),
+        Command::Doctor { names, json } => inside(|| doctor::run(&names, json)),
         Command::Users { plan, record } => users(&plan, &record),
         Command::Serve { plan, record } => serve(&plan, &record),
+        Command::Send { plan, record } => send(&plan, &record),
+        Command::Receive { plan, record } => receive(&plan, &record),
         Command::Record { file, filter } => {
             record::run(&file, &filter, || println!("ready")).map(|()| ExitCode::SUCCESS)
         }
@@ -202,6 +232,18 @@ fn users(plan: &Path, record: &Path) -> Result<ExitCode> {
 fn serve(plan: &Path, record: &Path) -> Result<ExitCode> {
     let ready = || println!("ready");
     let done = run_server(read_plan(plan)?, ready, io::stdin())?;
+    done.write_to(record).with_context(|| format!("cannot write {}", record.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn send(plan: &Path, record: &Path) -> Result<ExitCode> {
+    let done = run_senders(read_plan(plan)?)?;
+    done.write_to(record).with_context(|| format!("cannot write {}", record.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn receive(plan: &Path, record: &Path) -> Result<ExitCode> {
+    let done = run_receiver(&read_plan(plan)?, || println!("ready"))?;
     done.write_to(record).with_context(|| format!("cannot write {}", record.display()))?;
     Ok(ExitCode::SUCCESS)
 }

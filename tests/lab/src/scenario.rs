@@ -18,6 +18,7 @@ pub mod table;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::datagrams::SendersPlan;
 use crate::mysql::clients::Clients;
 use crate::mysql::servers::Engine;
 use crate::scenario::demand::Demand;
@@ -37,6 +38,8 @@ pub struct Scenario {
     pub c: Option<&'static str>,
     /// The fraction of the counted requests that must reach the target byte for byte.
     pub must: f64,
+    /// How often each of them must arrive, every time as a user of its own: what `-n` says.
+    pub copies: u16,
     /// Which requests are counted.
     pub counted: Counted,
     /// Part of the quick selection.
@@ -47,6 +50,8 @@ pub struct Scenario {
     pub users: Vec<UsersPlan>,
     /// More users beside them, whose requests do not count: they send what a module is to break on.
     pub spoilers: Vec<UsersPlan>,
+    /// Who sends datagrams, where the servers receive some. Targets are filled in from the mappings.
+    pub senders: Vec<SendersPlan>,
     /// Clients of a database, where the servers are some.
     pub clients: Vec<Clients>,
     /// The online server.
@@ -125,6 +130,8 @@ pub enum Server {
     Tagged(ServerPlan),
     /// nginx; what it received is read from its access log.
     Nginx,
+    /// Something that receives datagrams: then no intercept is part of the scenario.
+    Datagrams,
     /// A database; what it executed is read from its general log.
     Database(Engine),
 }
@@ -243,11 +250,13 @@ impl Scenario {
             about,
             c: None,
             must: 1.0,
+            copies: 1,
             counted: Counted::All,
             quick: false,
             mappings: vec![Mapping::v4(PORT)],
             users: vec![users],
             spoilers: Vec::new(),
+            senders: Vec::new(),
             clients: Vec::new(),
             online: Server::Tagged(ServerPlan::default()),
             target: Server::Tagged(ServerPlan::default()),
@@ -272,6 +281,25 @@ impl Scenario {
             Action::Cut(_) | Action::Open(_) | Action::Swap(_) | Action::Disconnect => false,
         };
         self.events.iter().find(about).is_some_and(|event| matches!(event.action, Action::Start(_)))
+    }
+
+    /// Whether datagrams are copied.
+    #[must_use]
+    pub fn is_udp(&self) -> bool {
+        self.target == Server::Datagrams
+    }
+
+    /// What it needs from elsewhere that is not on this machine yet, and how it gets there.
+    #[must_use]
+    pub fn missing_downloads(&self) -> Vec<&'static str> {
+        let servers = [&self.online, &self.target].into_iter().filter_map(|server| match server {
+            Server::Database(engine) => engine.missing_download(),
+            Server::Tagged(_) | Server::Nginx | Server::Datagrams => None,
+        });
+        let clients = self.clients.iter().filter_map(|clients| clients.program.missing_download());
+        let mut missing: Vec<_> = servers.chain(clients).collect();
+        missing.dedup();
+        missing
     }
 
     /// Every module of it, those that are not to load included.

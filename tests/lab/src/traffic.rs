@@ -10,6 +10,7 @@
 
 mod answer;
 mod clock;
+mod copies;
 mod latency;
 pub mod nginx;
 mod outbox;
@@ -18,13 +19,14 @@ mod pull;
 mod request;
 mod server;
 mod sockets;
-mod store;
+pub(crate) mod store;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod users;
 
 pub use clock::monotonic_us;
+pub use copies::tally_copies;
 pub use latency::Latency;
 pub use plan::{
     AddressRange, Amount, AnswerDelay, AnswerSize, Cut, Ending, Greeting, Pace, Pieces, Ports, Reading,

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use tcpcopy_scenarios::{assert_passes, assert_passes_with_mysql9};
+use tcpcopy_scenarios::{assert_examined, assert_passes, assert_passes_where_prepared};
 
 macro_rules! scenarios {
     ($($test:ident: $scenario:literal),* $(,)?) => { scenarios! { assert_passes: $($test: $scenario),* } };
@@ -44,9 +44,19 @@ scenarios! {
     connections_are_joined_in_their_middle: "mid-stream",
     a_server_that_speaks_first_is_heard: "greeting",
     ipv6_works_all_the_way: "ipv6",
+    ipv6_users_are_replayed_from_a_prefix: "ipv6-sources",
+    users_over_ipv4_reach_a_target_over_ipv6: "ipv4-to-ipv6",
+    users_over_ipv6_reach_a_target_over_ipv4: "ipv6-to-ipv4",
+    copies_cross_to_the_other_family: "ipv4-to-ipv6-copies",
     nginx_serves_online_and_target: "nginx",
     many_mappings_share_one_process: "many-mappings",
     two_tcpcopies_share_one_intercept: "two-tcpcopies",
+    every_copy_of_a_connection_arrives_whole: "three-copies",
+    copies_of_users_at_their_own_addresses_arrive: "three-copies-own-addresses",
+    every_copy_has_a_conversation_with_the_module: "three-copies-module",
+    missing_source_addresses_cost_copies_and_are_told: "too-many-copies",
+    two_tcpcopies_share_the_users_and_one_source_address: "shared-work",
+    two_tcpcopies_with_all_users_never_collide: "two-instances",
     modules_are_swapped_torn_broken_and_rolled_back_under_load: "modules",
     the_http_module_loses_nothing_and_compares: "http-module",
     the_http_module_rewrites_heads_and_nothing_else: "http-module-rewrite",
@@ -62,17 +72,65 @@ scenarios! {
     the_command_line_client_of_mysql_is_understood: "mysql-cli",
     mysql_users_with_ed25519_log_in: "mysql-ed25519",
     mysql_users_without_a_password_log_in: "mysql-no-password",
+    a_pool_of_mysql_async_is_replayed: "mysql-rust",
     mysql_statements_survive_loss: "mysql-loss-1",
     mysql_sessions_are_joined_in_their_middle: "mysql-joined",
     mysql_sessions_go_on_after_the_target_dropped_them: "mysql-target-drops",
     prepared_statements_are_prepared_again: "mysql-drops-prepared",
     nothing_is_written_where_only_reading_is_allowed: "mysql-read-only",
+    datagrams_of_every_size_are_copied: "udp",
+    every_copy_of_a_datagram_arrives: "udp-copies",
+    datagrams_over_ipv6_are_copied: "udp-ipv6",
+    datagrams_cross_from_ipv4_to_ipv6: "udp-ipv4-to-ipv6",
+    two_tcpcopies_copy_half_of_the_datagrams_each: "udp-shared",
+    recorded_datagrams_are_copied: "udp-offline",
+    datagrams_are_cut_to_a_smaller_mtu: "udp-small-mtu",
     the_demo_passes: "demo",
 }
 
 scenarios! {
-    assert_passes_with_mysql9:
+    assert_passes_where_prepared:
     caching_sha2_password_is_answered_in_full_and_fast: "mysql9-sha2",
     sha256_password_is_answered: "mysql9-sha256",
     sessions_with_many_habits_are_executed_by_mysql_9: "mysql9-pymysql",
+    a_pool_of_mysql2_is_replayed: "mysql-node",
+    a_pool_of_mysql2_is_replayed_with_mysql_9: "mysql9-node",
+}
+
+scenarios! {
+    assert_examined:
+    three_healthy_hosts_are_found_healthy: "healthy",
+    healthy_hosts_of_ipv6_are_found_healthy: "healthy-ipv6",
+    an_intercept_for_one_tcpcopy_is_examined: "healthy-single",
+    a_server_that_does_not_run_is_named: "not-listening",
+    one_of_two_servers_that_does_not_run_is_named: "one-not-listening",
+    a_target_without_a_route_to_the_assistant_is_found_out: "route-missing",
+    a_target_whose_route_leads_elsewhere_is_found_out: "route-wrong",
+    a_target_that_filters_reverse_paths_is_found_out: "rp-filter-target",
+    an_assistant_that_filters_reverse_paths_is_fine: "rp-filter-assistant",
+    an_assistant_that_forwards_answers_to_users_is_found_out: "forwarded",
+    an_assistant_that_forwards_other_packets_is_noted: "forwarding-dropped",
+    an_intercept_that_does_not_run_is_named: "no-intercept",
+    an_intercept_of_another_version_is_named: "other-version",
+    an_intercept_that_cannot_be_asked_is_noted: "older-intercept",
+    a_c_intercept_is_noted: "c-intercept",
+    an_intercept_with_the_wrong_filter_is_found_out: "wrong-filter",
+    an_intercept_on_the_wrong_device_is_found_out: "wrong-device",
+    a_capture_on_the_wrong_device_is_named: "wrong-online-device",
+    a_filter_that_leaves_users_out_is_noted: "wrong-online-filter",
+    a_target_that_drops_what_arrives_is_found_out: "dropped-on-arrival",
+    a_target_that_drops_what_it_answers_is_found_out: "dropped-on-leaving",
+    a_target_that_drops_copied_users_is_found_out: "users-dropped",
+    an_online_host_that_refuses_copied_users_is_found_out: "refused-here",
+    an_online_host_without_a_route_is_found_out: "no-route-here",
+    a_neighbour_that_does_not_answer_is_found_out: "segment-unreachable",
+    a_source_that_is_a_host_is_found_out: "source-is-assistant",
+    a_doctor_without_rights_says_so: "powerless",
+    an_interrupted_doctor_leaves_nothing_behind: "interrupted",
+    a_connected_user_lends_the_probe_an_address: "user-connected",
+    a_probe_from_nobody_says_what_it_proves: "nobody-connected",
+    a_probe_comes_from_where_it_is_told_to: "probe-from",
+    what_plan_prints_heals_three_hosts: "planned",
+    what_plan_prints_heals_hosts_of_ipv6: "planned-ipv6",
+    what_plan_prints_heals_hosts_for_users_of_their_own_addresses: "planned-users",
 }

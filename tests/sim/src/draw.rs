@@ -27,7 +27,7 @@ impl Scenario {
     pub fn draw(seed: u64) -> Self {
         let mut draw = Draw(Rng::with_seed(seed));
         let near = draw.chance(0.3);
-        Self {
+        let mut scenario = Self {
             ipv6: draw.chance(0.25),
             talk: draw.talk(),
             user_manner: draw.manner(&[1500, 1500, 9000, 32_000, 576], &[64 << 10]),
@@ -50,7 +50,9 @@ impl Scenario {
                 .sometimes(0.4, |draw| draw.one_of(&[Serving::Idle, Serving::Judging, Serving::Judging]))
                 .unwrap_or(Serving::Nobody),
             ..Self::calm(seed)
-        }
+        };
+        scenario.target.refuses_over = draw.sometimes(0.08, |draw| draw.one_of(&[1_000, 20_000]));
+        scenario
     }
 }
 
@@ -138,6 +140,7 @@ impl Draw {
             down: Vec::new(),
             closes_every: None,
             resets_every: None,
+            refuses_over: None,
         }
     }
 

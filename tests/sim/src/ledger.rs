@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use memchr::memmem;
 use tcpcopy_wire::{Endpoint, Segment, SeqNum};
 
 use crate::Violation;
@@ -173,8 +174,7 @@ impl Ledger {
             return Ok((stream, start));
         }
         for (index, stream) in self.streams.iter().enumerate() {
-            let found = stream.bytes.windows(head.len()).position(|window| window == head);
-            let Some(start) = found else { continue };
+            let Some(start) = memmem::find(&stream.bytes, head) else { continue };
             let is_joined = !stream.syn_given && stream.first_given == Some(start);
             if is_joined || self.overlaps {
                 return Ok((index, start));

@@ -90,6 +90,12 @@ impl Messages {
         Ok(())
     }
 
+    /// The tag and the length of the body that has begun to come.
+    pub(crate) fn begun(&self) -> Option<(u32, usize)> {
+        let tag = tag_of(self.kind, &self.header)?;
+        Some((tag, self.body_len().ok()?))
+    }
+
     fn body_len(&self) -> Result<usize, Garbled> {
         match *self.header.as_slice() {
             [kind, _, _, _, a, b, c, d] if kind == self.kind.byte() => {

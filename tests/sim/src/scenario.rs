@@ -75,6 +75,8 @@ pub struct Service {
     pub closes_every: Option<u32>,
     /// It resets instead of giving every so many-th response.
     pub resets_every: Option<u32>,
+    /// It answers a request with a longer body before all of that has come, and resets once the answer has arrived.
+    pub refuses_over: Option<usize>,
 }
 
 /// What happens to the capture.
@@ -163,6 +165,7 @@ impl Scenario {
             down: Vec::new(),
             closes_every: None,
             resets_every: None,
+            refuses_over: None,
         };
         let lan = Faults { latency: Duration::from_micros(200), ..Faults::default() };
         Self {
@@ -212,6 +215,7 @@ impl Scenario {
     pub fn target_cooperates(&self) -> bool {
         self.target.closes_every.is_none()
             && self.target.resets_every.is_none()
+            && self.target.refuses_over.is_none()
             && self.target.down.is_empty()
     }
 

@@ -60,6 +60,8 @@ struct Serving {
     reads_at: Instant,
     challenged_at: Instant,
     is_closing: bool,
+    /// The request being read is too long: it is answered, and no other after it.
+    is_refusing: bool,
 }
 
 impl Server {
@@ -229,6 +231,7 @@ impl Server {
                 reads_at: Instant::ZERO,
                 challenged_at: Instant::ZERO,
                 is_closing: false,
+                is_refusing: false,
             });
             self.accepted += 1;
         }
@@ -250,7 +253,7 @@ impl Serving {
         }
         let most = service.reading.map_or(usize::MAX, |(bytes, _)| bytes);
         while let Some(heard) = self.hear(host, most) {
-            self.take_in(&heard.bytes, answers, now);
+            self.take_in(&heard.bytes, service, answers, now);
             all_heard.push(heard);
             if let Some((_, rest)) = service.reading {
                 self.reads_at = now + rest;
@@ -279,18 +282,25 @@ impl Serving {
         Some(Heard { connection: self.number, client: self.client, bytes })
     }
 
-    fn take_in(&mut self, bytes: &[u8], answers: &[Answer], now: Instant) {
-        let (due, is_closing) = (&mut self.due, self.is_closing);
-        let read = self.messages.read(bytes, |tag| {
-            if let Some(answer) = answers.get(tag as usize)
-                && !is_closing
-            {
-                let after = due.last().map_or(now, |(at, _)| *at).max(now);
-                due.push((after + answer.takes, tag));
-            }
-        });
-        if read == Err(Garbled) {
+    fn take_in(&mut self, bytes: &[u8], service: &Service, answers: &[Answer], now: Instant) {
+        let mut requests = Vec::new();
+        if self.messages.read(bytes, |tag| requests.push(tag)) == Err(Garbled) {
             self.is_over = true;
+        }
+        if self.is_closing || self.is_refusing {
+            return;
+        }
+        if let (Some(most), Some((tag, len))) = (service.refuses_over, self.messages.begun())
+            && len > most
+        {
+            self.is_refusing = true;
+            requests.push(tag);
+        }
+        for tag in requests {
+            if let Some(answer) = answers.get(tag as usize) {
+                let after = self.due.last().map_or(now, |(at, _)| *at).max(now);
+                self.due.push((after + answer.takes, tag));
+            }
         }
     }
 
@@ -323,6 +333,13 @@ impl Serving {
         if self.sent == self.outgoing.len() {
             self.outgoing.clear();
             self.sent = 0;
+            let is_heard = self.due.is_empty() && socket.send_queue() == 0;
+            if self.is_refusing && !self.is_closing {
+                self.is_over = is_heard;
+                return if is_heard {
+                    socket.abort()
+                };
+            }
             let client_closed = !socket.may_recv() && socket.state() == State::CloseWait;
             if self.is_closing || (client_closed && self.due.is_empty()) {
                 socket.close();

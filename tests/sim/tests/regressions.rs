@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tcpcopy_engine::Verdict;
-use tcpcopy_sim::{Capture, Ending, Faults, Outage, Outcome, Phase, Scenario, World};
+use tcpcopy_sim::{Capture, Ending, Faults, Outage, Outcome, Phase, Scenario, Serving, World};
 
 #[track_caller]
 fn run(scenario: Scenario) -> Outcome {
@@ -255,6 +255,43 @@ fn a_target_that_resets_gets_every_request_and_repetitions_are_counted() {
     let outcome = run(scenario);
     assert_eq!(outcome.missing(), 0, "{outcome}");
     assert!(outcome.repeated > 0 && outcome.repeated <= outcome.statistics.turns_repeated, "{outcome}");
+}
+
+/// A user of a module that judges turns, who goes on with a long request while the target resets instead of answering
+/// the one before.
+fn reset_amid_request(seed: u64) -> Scenario {
+    let mut scenario = upload(seed, 100_000);
+    scenario.serving = Serving::Judging;
+    scenario.talk.pipelined = 2..=2;
+    scenario.online.manner.receive_buffer = 8 << 10;
+    scenario.user_link.latency = millis(50);
+    scenario.target.resets_every = Some(1);
+    scenario.only_whole_sessions = true;
+    scenario
+}
+
+#[test]
+fn a_request_is_lost_when_its_session_ends_before_the_user_has_said_all_of_it() {
+    let outcome = run(reset_amid_request(44));
+    assert_eq!((outcome.captured, outcome.replayed), (2, 1), "{outcome}");
+    let ended = &outcome.statistics.ended[Verdict::TargetReset as usize];
+    assert_eq!((ended.sessions, ended.turns_lost, ended.bytes_lost), (1, 1, 0), "{outcome}");
+}
+
+#[test]
+fn requests_behind_one_that_the_target_answers_early_and_resets_are_said_in_the_same_session() {
+    for serving in [Serving::Nobody, Serving::Judging] {
+        let mut scenario = keepalive(45);
+        scenario.serving = serving;
+        scenario.talk.requests = vec![200..=200, 100_000..=100_000];
+        scenario.online.manner.receive_buffer = 8 << 10;
+        scenario.target.refuses_over = Some(50_000);
+        let outcome = run(scenario);
+        let statistics = &outcome.statistics;
+        assert!(outcome.missing() > 10, "{outcome}");
+        assert_eq!((outcome.missing(), outcome.repeated), (statistics.turns_lost_to_resets, 0), "{outcome}");
+        assert_eq!((statistics.sessions_opened, ended(&outcome, Verdict::TargetReset)), (4, 4), "{outcome}");
+    }
 }
 
 #[test]

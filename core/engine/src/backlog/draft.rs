@@ -14,6 +14,20 @@ pub(crate) struct Word {
     pub(crate) turn: Option<TurnMark>,
 }
 
+/// What becomes of captured bytes that have not come yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// They are shown.
+    #[default]
+    Nothing,
+    /// So many are said unseen. `amid`: they go on with what is said already.
+    Forward { count: u64, amid: bool },
+    /// All that will ever come are said unseen.
+    ForwardAll,
+    /// So many are left out unseen, for the reason of this number.
+    Discard(u64, u16),
+}
+
 /// What a withdrawal undid.
 #[derive(Debug, Default)]
 pub(crate) struct Withdrawn {
@@ -104,9 +118,28 @@ impl Backlog {
         self.push_chunk(ChunkKind::Data, origin, 0, captured_at.unwrap_or(now), false, None);
     }
 
+    /// What is forwarded before it comes goes on with nothing that is still to be said.
+    pub(crate) fn break_forward_off(&mut self) {
+        if let Ahead::Forward { amid, .. } = &mut self.ahead {
+            *amid = false;
+        }
+    }
+
+    /// The next `count` bytes of the draft are gone: they get no place in the stream, and cannot be given back.
+    pub(crate) fn skip(&mut self, count: usize) {
+        let mut left = count.min(self.draft_len());
+        let from = self.said_len();
+        self.bytes.drain(from..from + left);
+        while left > 0 {
+            let Some(part) = self.take_word(left) else { return };
+            left -= part.len;
+        }
+    }
+
     /// Everything from the byte at `offset` on, where a chunk begins, is draft again, as captured. A module's own words may
     /// be cut in two: their rest is gone.
     pub(crate) fn withdraw(&mut self, offset: u64) -> Withdrawn {
+        self.ahead = Ahead::Nothing;
         let from = self.chunks.partition_point(|chunk| chunk.start < offset);
         if let Some(own) = self.chunks.range_mut(..from).next_back()
             && own.end() > offset
@@ -252,6 +285,26 @@ mod tests {
         backlog.forward(11, |turn| turn);
         assert_eq!(said(&backlog), b"zeroonetwothree");
         assert_eq!(backlog.words.len(), 0);
+    }
+
+    #[test]
+    fn a_turn_is_not_said_before_the_last_of_its_bytes_has_come() {
+        let mut backlog = drafted(&[b"PUT / ab"]);
+        backlog.forward(8, |turn| turn);
+        assert_eq!(backlog.unsaid_from(8), (0, 0));
+        backlog.ahead = Ahead::Forward { count: 2, amid: true };
+        assert_eq!(backlog.unsaid_from(8), (1, 0));
+        backlog.clear();
+        assert_eq!((backlog.unsaid_from(0), backlog.ahead), ((0, 0), Ahead::Nothing));
+    }
+
+    #[test]
+    fn what_is_skipped_leaves_the_rest_of_the_draft() {
+        let mut backlog = drafted(&[b"abc", b"defg", b"hi"]);
+        backlog.forward(1, |turn| turn);
+        backlog.skip(4);
+        assert_eq!((said(&backlog), backlog.draft()), (b"a".to_vec(), &b"fghi"[..]));
+        assert_eq!((backlog.first_word_len(), backlog.unsaid_from(1)), (2, (0, 4)));
     }
 
     #[test]

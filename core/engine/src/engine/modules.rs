@@ -5,6 +5,7 @@ use tcpcopy_wire::{Flow, Instant, Segment};
 
 use super::{Engine, SessionId};
 use crate::Registration;
+use crate::replica::Replica;
 use crate::serving::{Discarded, Event, GenerationStatistics};
 use crate::session::ModuleHalf;
 use crate::verdict::Ignored;
@@ -65,8 +66,10 @@ impl Engine {
         }
         self.statistics.online_segments += 1;
         let captured = Flow { client: segment.destination, server: segment.source };
-        if let Some(&id) = self.by_capture.get(&captured) {
-            self.step(id, now, |session, cx| session.handle_online(segment, captured_at, cx));
+        for replica in Replica::all(captured, self.options.copies) {
+            if let Some(&id) = self.by_capture.get(&replica) {
+                self.step(id, now, |session, cx| session.handle_online(segment, captured_at, cx));
+            }
         }
     }
 

@@ -23,7 +23,8 @@ const LONGEST_RTT: Duration = Duration::from_secs(1);
 /// A hole stays open for so long at least, however much faster than life a capture is replayed.
 const LEAST_GAP_TIME: Duration = Duration::from_millis(200);
 
-/// Whether captured words are kept, or belong to a turn that was given up.
+/// Whether captured words are kept, or belong to a turn that was given up. Where the next turn begins, a module says if
+/// there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Skipping {
     No,
@@ -184,12 +185,12 @@ impl Session {
             self.listen(ack);
         }
         let mut turn = self.turn_of(mark);
-        if turn.is_some() {
+        let is_served = self.module.is_some();
+        if turn.is_some() && !is_served {
             self.skipping = Skipping::No;
         }
         if !bytes.is_empty() {
             cx.statistics.bytes_captured += bytes.len() as u64;
-            let is_served = self.module.is_some();
             cx.statistics.turns_captured += u64::from(turn.is_some() && !is_served);
             if let Some(verdict) = self.unsayable {
                 cx.statistics.lose(verdict, u64::from(turn.take().is_some()), bytes.len() as u64);

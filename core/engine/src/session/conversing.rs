@@ -1,14 +1,12 @@
-//! A session with a module: bytes are shown to its conversation, and what that wants done is done.
+//! A session with a module: its conversation is shown what both sides say, and told what becomes of them.
 
-use tcpcopy_plugin_api::{Action, Actions, Conversation, Depth, GiveUp, Side, Timestamp};
+use tcpcopy_plugin_api::{Actions, Conversation, Depth, GiveUp, Side};
 use tcpcopy_wire::{Instant, Segment};
 
-use super::module_half::{Ahead, Closing, ModuleHalf, taken};
-use super::{Context, Session};
-use crate::backlog::{Chunk, Word};
+use super::module_half::{Closing, ModuleHalf, completes_turn, taken};
+use super::{Context, Session, Skipping};
+use crate::backlog::{Ahead, Chunk, Word};
 use crate::incoming::Incoming;
-use crate::judge::Judge;
-use crate::verdict::Verdict;
 
 /// Bytes of a server that a module may leave.
 const MOST_LEFT: usize = 1 << 20;
@@ -33,7 +31,7 @@ impl Session {
             if session.is_over() {
                 return;
             }
-            let passed = session.pass_ahead(half, bytes, word, cx);
+            let passed = session.pass_ahead(bytes, word, cx);
             let rest = bytes.get(passed..).unwrap_or_default();
             if rest.is_empty() {
                 return;
@@ -48,11 +46,8 @@ impl Session {
     pub(super) fn close_through_module(&mut self, closing: Closing, cx: &mut Context<'_>) {
         self.with_module(cx, |session, half, cx| {
             half.closing = Some(closing);
-            half.ahead = Ahead::Nothing; // what was promised for more words is void
-            let said_at = session.judge.oldest_said_at();
-            let answer = half
-                .ask(cx.now, said_at, cx, |conversation, actions| conversation.ended(Side::Client, actions));
-            session.obey_and_go_on(half, answer, cx);
+            session.backlog.ahead = Ahead::Nothing; // what was promised for more words is void
+            session.tell_client_end(half, cx);
         });
     }
 
@@ -136,7 +131,6 @@ impl Session {
         }
         self.judge.withdraw(withdrawn.turns);
         let Some(half) = &mut self.module else { return };
-        half.ahead = Ahead::Nothing;
         if let Some(Chunk { kind, captured_at, turn, .. }) = withdrawn.closing {
             half.closing = Some(Closing { kind, captured_at, turn });
         }
@@ -148,14 +142,16 @@ impl Session {
             half.target.restart();
             half.is_in_prologue = false;
             half.is_reconnect_due = true;
+            half.is_end_told = false;
             if now {
                 session.tell_of_reconnect(half, cx);
             }
         });
     }
 
-    fn tell_of_reconnect(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
-        if std::mem::take(&mut half.is_reconnect_due) {
+    /// What the module knows as it reads on in a turn that is skipped is the old connection.
+    pub(super) fn tell_of_reconnect(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
+        if self.skipping == Skipping::No && std::mem::take(&mut half.is_reconnect_due) {
             let answer =
                 half.ask(cx.now, None, cx, |conversation, actions| conversation.reconnected(actions));
             self.obey_and_go_on(half, answer, cx);
@@ -166,6 +162,7 @@ impl Session {
     pub(crate) fn snapshot_at_rest(&mut self) -> Option<Vec<u8>> {
         let is_at_rest = self.judge.is_satisfied()
             && self.backlog.draft_len() == 0
+            && self.backlog.ahead == Ahead::Nothing
             && self.connection.send.una == self.backlog.end()
             && self.connection.is_synchronised();
         self.module.as_mut().filter(|half| is_at_rest && half.is_at_rest())?.snapshot()
@@ -187,7 +184,7 @@ impl Session {
     }
 
     /// Runs a step of the module's half, and looks afterwards whether the module is still needed.
-    fn with_module(
+    pub(super) fn with_module(
         &mut self,
         cx: &mut Context<'_>,
         step: impl FnOnce(&mut Self, &mut ModuleHalf, &mut Context<'_>),
@@ -204,7 +201,8 @@ impl Session {
             }
             return;
         }
-        if half.is_done() && half.closing.is_none() {
+        let is_done = self.backlog.ahead == Ahead::ForwardAll && half.awaits_nothing();
+        if is_done && half.closing.is_none() {
             self.judge.resign();
         } else {
             self.module = Some(half);
@@ -253,9 +251,14 @@ impl Session {
         if self.is_over() {
             return;
         }
-        let answer = self.offer(half, side, at, cx, |incoming, show| incoming.show(bytes, show));
-        if let Some(answer) = answer {
-            self.obey_and_go_on(half, answer, cx);
+        let mut answer = self.offer(half, side, at, cx, |incoming, show| incoming.show(bytes, show));
+        while let Some(given) = answer.take() {
+            let completes = given.as_ref().is_ok_and(completes_turn);
+            self.obey_and_go_on(half, given, cx);
+            // What is left may answer the next turn, and is measured from when that was said.
+            if completes && !self.is_over() {
+                answer = self.offer(half, side, at, cx, |incoming, show| incoming.show_again(show));
+            }
         }
         if half.incoming(side).left() > MOST_LEFT {
             return self.give_up(half, &too_much_left(), cx);
@@ -289,12 +292,17 @@ impl Session {
         answer
     }
 
+    /// Offers what was left of the online server's stream once more: it may answer what has just been dealt with.
     fn offer_online_again(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
+        if half.online.left() == 0 {
+            return;
+        }
         let at = half.online_at;
         let answer = self.offer(half, Side::Online, at, cx, |incoming, show| incoming.show_again(show));
         if let Some(answer) = answer {
             self.obey(half, answer, cx);
         }
+        self.tell_online_end(half, cx);
     }
 
     fn tell_missing(&mut self, half: &mut ModuleHalf, side: Side, count: u64, cx: &mut Context<'_>) {
@@ -305,6 +313,13 @@ impl Session {
         let answer =
             half.ask(cx.now, said_at, cx, |conversation, actions| conversation.missing(side, count, actions));
         self.obey_and_go_on(half, answer, cx);
+    }
+
+    /// Tells that the user has closed, once on each connection.
+    fn tell_client_end(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
+        if half.closing.is_some() && !std::mem::replace(&mut half.is_end_told, true) {
+            self.tell_end(half, Side::Client, cx);
+        }
     }
 
     /// Tells that the online server has closed, once everything it had said was dealt with.
@@ -321,11 +336,13 @@ impl Session {
     }
 
     /// Shows the draft for as long as the module deals with it: word by word, so that each has its time, or as a whole
-    /// where a word is not enough, or the user has closed and no more can be hoped for. Behind each step comes an answer of the online server that was captured early.
+    /// where a word is not enough, or the user has closed and no more can be hoped for. Behind each step comes an
+    /// answer of the online server that was captured early.
     fn show_draft(&mut self, half: &mut ModuleHalf, cx: &mut Context<'_>) {
         loop {
             let draft = self.backlog.draft_len();
-            if half.is_in_prologue || half.ahead != Ahead::Nothing || draft == 0 {
+            let goes_on = self.backlog.ahead == Ahead::Nothing && !half.is_in_prologue && !self.is_over();
+            if draft == 0 || !goes_on {
                 return;
             }
             let is_all = half.closing.is_some() || self.backlog.closing().is_some();
@@ -334,16 +351,13 @@ impl Session {
             if !self.is_over() && word < draft && self.backlog.draft_len() == draft {
                 self.show_draft_up_to(draft, half, cx);
             }
-            if self.is_over() || self.backlog.draft_len() == draft {
-                return;
-            }
-            if half.online.left() > 0 {
-                self.offer_online_again(half, cx);
-                self.tell_online_end(half, cx);
-            }
             if self.is_over() {
                 return;
             }
+            if self.backlog.draft_len() == draft {
+                return self.tell_client_end(half, cx);
+            }
+            self.offer_online_again(half, cx);
         }
     }
 
@@ -367,204 +381,7 @@ impl Session {
         cx: &mut Context<'_>,
     ) {
         self.obey(half, answer, cx);
-        if !self.is_over() {
-            self.show_draft(half, cx);
-        }
-    }
-
-    fn obey(&mut self, half: &mut ModuleHalf, answer: Result<Actions, GiveUp>, cx: &mut Context<'_>) {
-        let outcome = answer.and_then(|actions| {
-            let outcome = actions.iter().try_for_each(|action| self.carry_out(half, action, cx));
-            cx.serving.put_actions_back(actions);
-            outcome
-        });
-        if let Err(give_up) = outcome {
-            self.give_up(half, &give_up, cx);
-        }
-    }
-
-    /// The module holds back what the user said, and waits for nothing that could come.
-    pub(super) fn give_up_on_module(&mut self, cx: &mut Context<'_>) {
-        self.with_module(cx, |session, half, cx| {
-            session.give_up(
-                half,
-                &GiveUp::new("it held back what the user said until the time-out (-t)"),
-                cx,
-            );
-        });
-    }
-
-    fn give_up(&mut self, half: &ModuleHalf, reason: &GiveUp, cx: &mut Context<'_>) {
-        if let Some(generation) = self.generation {
-            cx.serving.fail(generation, half.id, reason.reason(), reason.is_fault());
-        }
-        match reason {
-            reason if reason.is_fault() => self.end(Verdict::ModuleFault, cx),
-            reason if reason.is_for_good() && !self.user_has_closed() && half.closing.is_none() => {
-                self.fall_silent(Verdict::ModuleGaveUp, cx);
-            }
-            _ => self.end(Verdict::ModuleGaveUp, cx),
-        }
-    }
-
-    /// Whether the module has nothing to do any more: the session has ended, or was given up for good.
-    fn is_over(&self) -> bool {
-        self.verdict.is_some() || self.unsayable.is_some()
-    }
-
-    /// The rest of the user's connection is lost to `verdict`: the session leaves the target, and stays to know what
-    /// belongs to it.
-    fn fall_silent(&mut self, verdict: Verdict, cx: &mut Context<'_>) {
-        let (turns, bytes) = self.pending();
-        cx.statistics.lose(verdict, turns, bytes);
-        if let Some(generation) = self.generation.take() {
-            cx.serving.generation_mut(generation).turns_lost += turns;
-            cx.serving.leave(generation);
-        }
-        self.judge = Judge::default();
-        self.backlog.clear();
-        self.next_connection(0, cx);
-        self.give_up_speaking(verdict);
-    }
-
-    fn carry_out(
-        &mut self,
-        half: &mut ModuleHalf,
-        action: Action<'_>,
-        cx: &mut Context<'_>,
-    ) -> Result<(), GiveUp> {
-        match action {
-            Action::CompleteTurn => {
-                self.judge.complete(cx.now);
-                self.repetitions = 0;
-            }
-            Action::GuessTurns => self.judge.resign(),
-            Action::Take(_) => {} // was settled with the bytes it is about
-            Action::WantTarget(depth) => self.want_target(half, depth),
-            Action::WantOnline(wanted) => {
-                half.wants_online = wanted;
-                if let (true, Some(generation)) = (wanted, self.generation) {
-                    cx.serving.want_online(generation);
-                }
-            }
-            Action::SetTimer(at) => half.timer_at = at.map(|Timestamp(micros)| Instant::from_micros(micros)),
-            Action::BeginPrologue => half.is_in_prologue = true,
-            Action::EndPrologue => half.is_in_prologue = false,
-            Action::Record(exchange) => {
-                if let Some(generation) = self.generation {
-                    cx.serving.record(generation, exchange.clone());
-                }
-            }
-            Action::Remark(phrase) => {
-                if let Some(generation) = self.generation {
-                    cx.serving.remark(generation, half.id, phrase);
-                }
-            }
-            said => return self.say(half, said, cx),
-        }
-        Ok(())
-    }
-
-    /// Actions about what is said, which go in order.
-    fn say(&mut self, half: &mut ModuleHalf, action: Action<'_>, cx: &mut Context<'_>) -> Result<(), GiveUp> {
-        if half.ahead != Ahead::Nothing {
-            return Err(GiveUp::fault("it went on behind client bytes that have not come yet"));
-        }
-        if half.is_in_prologue && !matches!(action, Action::Insert(_)) {
-            return Err(GiveUp::fault("it dealt with client bytes in its prologue"));
-        }
-        let draft = self.backlog.draft_len() as u64;
-        let more_may_come = half.closing.is_none() && self.backlog.closing().is_none();
-        match action {
-            Action::Forward(count) => {
-                self.forward(count.min(draft) as usize, cx);
-                if count > draft && more_may_come {
-                    half.ahead = Ahead::Forward(if count == u64::MAX { u64::MAX } else { count - draft });
-                }
-            }
-            Action::Discard { count, reason } => {
-                let reason = cx.serving.discard(reason, count.min(draft));
-                self.discard(count.min(draft) as usize, reason, cx);
-                if count > draft && more_may_come {
-                    half.ahead = Ahead::Discard(count - draft, reason);
-                }
-            }
-            Action::Replace { count, .. } if count > draft => {
-                return Err(GiveUp::fault("it replaced client bytes that have not come yet"));
-            }
-            Action::Replace { count, by } => self.replace(count as usize, by, cx),
-            Action::Insert(bytes) => {
-                cx.statistics.bytes_inserted += bytes.len() as u64;
-                self.replace(0, bytes, cx);
-            }
-            Action::OpenTurn => self.judge.open(self.backlog.end(), half.depth != Depth::NOTHING),
-            Action::WaitForTarget => self.judge.pause(),
-            _ => return Err(GiveUp::fault("it asked for something this tcpcopy does not know")),
-        }
-        Ok(())
-    }
-
-    fn want_target(&mut self, half: &mut ModuleHalf, depth: Depth) {
-        if half.depth == Depth::NOTHING {
-            half.target.jump_to(self.connection.receive.nxt);
-        }
-        half.is_depth_new |= half.depth != depth;
-        half.depth = depth;
-    }
-
-    fn forward(&mut self, count: usize, cx: &mut Context<'_>) {
-        let Self { backlog, judge, generation, .. } = self;
-        backlog.forward(count, |mark| {
-            let (mark, is_new) = judge.mark(mark);
-            count_turn(is_new, *generation, cx);
-            mark
-        });
-    }
-
-    fn replace(&mut self, count: usize, by: &[u8], cx: &mut Context<'_>) {
-        let Self { backlog, judge, generation, .. } = self;
-        let now = cx.now;
-        backlog.replace(count, by, now, |mark| {
-            let (mark, is_new) = judge.mark(mark);
-            count_turn(is_new, *generation, cx);
-            mark
-        });
-    }
-
-    /// The next `count` bytes of the draft are left out. What the user had heard before them is kept for what follows.
-    fn discard(&mut self, count: usize, reason: u16, cx: &mut Context<'_>) {
-        cx.statistics.bytes_discarded += count as u64;
-        let judge = &mut self.judge;
-        self.backlog.discard(count, reason, cx.now, |mark| {
-            judge.overhear(mark);
-            None
-        });
-    }
-
-    /// Captured bytes that the module has dealt with before they came; returns how many they are.
-    fn pass_ahead(&mut self, half: &mut ModuleHalf, bytes: &[u8], word: Word, cx: &mut Context<'_>) -> usize {
-        let (count, left) = match half.ahead {
-            Ahead::Nothing => return 0,
-            Ahead::Forward(u64::MAX) => (bytes.len(), u64::MAX),
-            Ahead::Forward(count) | Ahead::Discard(count, _) => {
-                let now = count.min(bytes.len() as u64);
-                (now as usize, count - now)
-            }
-        };
-        let push = word.push && count == bytes.len();
-        self.backlog.write(&bytes[..count], word.captured_at, push, word.turn);
-        match half.ahead {
-            Ahead::Discard(_, reason) => {
-                cx.serving.discard_more(reason, count as u64);
-                self.discard(count, reason, cx);
-                half.ahead = if left == 0 { Ahead::Nothing } else { Ahead::Discard(left, reason) };
-            }
-            _ => {
-                self.forward(count, cx);
-                half.ahead = if left == 0 { Ahead::Nothing } else { Ahead::Forward(left) };
-            }
-        }
-        count
+        self.show_draft(half, cx);
     }
 
     /// The closing word is said once everything before it has its place.
@@ -575,15 +392,6 @@ impl Session {
         if let Some(Closing { kind, captured_at, turn }) = half.closing.take() {
             let turn = self.judge.closing_mark(turn);
             self.backlog.push(kind, &[], captured_at, false, turn);
-        }
-    }
-}
-
-fn count_turn(is_new: bool, generation: Option<usize>, cx: &mut Context<'_>) {
-    if is_new {
-        cx.statistics.turns_captured += 1;
-        if let Some(generation) = generation {
-            cx.serving.generation_mut(generation).turns_captured += 1;
         }
     }
 }

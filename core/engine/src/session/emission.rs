@@ -5,7 +5,7 @@ use tcpcopy_wire::{
 };
 
 use super::connection::{AckDue, Connection, State};
-use super::{Context, Session};
+use super::{Context, Session, Skipping};
 use crate::EngineOptions;
 use crate::backlog::{Chunk, ChunkKind, TurnKind, TurnMark};
 use crate::turns::Opening;
@@ -61,7 +61,7 @@ impl Session {
         let next = self.backlog.chunk_at(self.connection.send.una);
         let wanted = (self.first_connection && self.user.syn_at.is_some())
             || next.is_some_and(|chunk| chunk.kind == ChunkKind::Data)
-            || self.backlog.draft_len() > 0;
+            || (self.backlog.draft_len() > 0 && self.skipping == Skipping::No);
         wanted && self.unsayable.is_none()
     }
 

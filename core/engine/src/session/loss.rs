@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, SendSide, State};
 use super::{Context, Session, Skipping};
-use crate::backlog::ChunkKind;
+use crate::backlog::{Ahead, ChunkKind};
 use crate::turns::TurnGate;
 use crate::verdict::Verdict;
 
@@ -114,13 +114,18 @@ impl Session {
         let oldest = self.judge.oldest_open();
         // A target that is lost again before anything could be said is no better than one that does not answer.
         self.repetitions += u8::from(oldest.is_some() || self.backlog.draft_len() > 0);
-        let resume = oldest.map_or(una, |oldest| oldest.min(una));
+        let resume = match oldest.filter(|oldest| *oldest <= una) {
+            Some(unanswered) => unanswered,
+            None => self.skip_rest_of_answered_turn(una, cx),
+        };
         if self.repetitions > MOST_REPETITIONS || !self.is_turn_boundary(resume) {
             return self.end(Verdict::TargetReset, cx);
         }
         cx.statistics.turns_repeated += self.backlog.turns_between(resume, nxt);
-        cx.statistics.bytes_repeated += una - resume;
-        self.withdraw_turns(resume, cx);
+        cx.statistics.bytes_repeated += una.saturating_sub(resume);
+        if self.skipping == Skipping::No {
+            self.withdraw_turns(resume, cx);
+        }
         self.next_connection(resume, cx);
         self.go_on_with_module(cx);
     }
@@ -144,10 +149,21 @@ impl Session {
         let begins_there = match self.backlog.chunk_at(offset) {
             Some(chunk) => chunk.start == offset && (chunk.opens_turn() || chunk.kind != ChunkKind::Data),
             None => {
-                self.module.as_ref().is_none_or(|half| !half.is_amid_word()) || !self.judge.is_satisfied()
+                let is_amid_word = self.backlog.ahead != Ahead::Nothing && self.judge.is_satisfied();
+                !is_amid_word || self.skipping != Skipping::No
             }
         };
         is_kept && begins_there
+    }
+
+    /// The target answered a turn before it had taken all of it (an upload it refuses), then closed or reset: what is
+    /// left of the turn is not said any more, also where the user has yet to say it. Returns where the next turn begins.
+    fn skip_rest_of_answered_turn(&mut self, una: u64, cx: &mut Context<'_>) -> u64 {
+        let is_amid = match self.backlog.chunk_at(una) {
+            Some(chunk) => chunk.kind == ChunkKind::Data && !(chunk.start == una && chunk.opens_turn()),
+            None => self.backlog.is_amid_forward(),
+        };
+        if is_amid && !self.is_in_prologue() { self.lose_turn(una, una, cx) } else { una }
     }
 
     /// The present turn was not answered.
@@ -168,11 +184,15 @@ impl Session {
         let next = self.backlog.next_turn(within + 1).map(|chunk| chunk.start);
         if next.is_none() {
             self.skipping = Skipping::LostTurn;
+            self.backlog.break_forward_off();
         }
         let resume = next.unwrap_or(self.backlog.end());
         self.has_lost_turns = true;
         cx.statistics.turns_lost_to_resets += 1;
-        cx.statistics.bytes_lost_to_resets += resume.saturating_sub(una);
+        cx.statistics.bytes_lost_to_resets += self.backlog.captured_between(una, resume);
+        if let Some(generation) = self.generation {
+            cx.serving.generation_mut(generation).turns_lost += 1;
+        }
         resume
     }
 

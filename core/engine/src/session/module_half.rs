@@ -13,17 +13,6 @@ use crate::incoming::Incoming;
 /// A hole in what was captured of the online server is given up after this long.
 const GAP_TIME: Duration = Duration::from_secs(5);
 
-/// What becomes of captured bytes that have not come yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ahead {
-    /// They are shown.
-    Nothing,
-    /// So many are said unseen; `u64::MAX`: all that will ever come.
-    Forward(u64),
-    /// So many are left out unseen, for the reason of this number.
-    Discard(u64, u16),
-}
-
 /// The user's closing word, while the module still holds what was said before it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closing {
@@ -42,8 +31,9 @@ pub(crate) struct ModuleHalf {
     pub(super) online_base: Option<SeqNum>,
     /// When the last segment of the online server was captured.
     pub(super) online_at: Instant,
-    pub(super) ahead: Ahead,
     pub(super) closing: Option<Closing>,
+    /// It knows that the user has closed; with what it is given again on a new connection it is told again.
+    pub(super) is_end_told: bool,
     /// Payload bytes wanted of each response, and whether that has been registered.
     pub(super) depth: Depth,
     pub(super) is_depth_new: bool,
@@ -51,6 +41,8 @@ pub(crate) struct ModuleHalf {
     pub(super) is_in_prologue: bool,
     /// It has not been told that the connection it knew is gone.
     pub(super) is_reconnect_due: bool,
+    /// It has opened a turn behind one whose rest is skipped: that turn is shown again when it knows the connection.
+    pub(super) is_turn_unsaid: bool,
     pub(super) timer_at: Option<Instant>,
 }
 
@@ -63,13 +55,14 @@ impl ModuleHalf {
             online: Incoming::default(),
             online_base: None,
             online_at: Instant::ZERO,
-            ahead: Ahead::Nothing,
             closing: None,
+            is_end_told: false,
             depth: Depth::NOTHING,
             is_depth_new: false,
             wants_online: false,
             is_in_prologue: false,
             is_reconnect_due: false,
+            is_turn_unsaid: false,
             timer_at: None,
         }
     }
@@ -98,26 +91,14 @@ impl ModuleHalf {
         if side == Side::Online { &mut self.online } else { &mut self.target }
     }
 
-    /// Whether the conversation would not be called again whatever happened.
-    pub(super) fn is_done(&self) -> bool {
-        self.ahead == Ahead::Forward(u64::MAX)
-            && self.depth == Depth::NOTHING
-            && !self.wants_online
-            && self.timer_at.is_none()
-            && !self.is_in_prologue
+    /// Whether no server and no time would have the conversation called again.
+    pub(super) fn awaits_nothing(&self) -> bool {
+        self.depth == Depth::NOTHING && !self.wants_online && self.timer_at.is_none() && !self.is_in_prologue
     }
 
-    /// Whether more is to come of what was dealt with last.
-    pub(super) fn is_amid_word(&self) -> bool {
-        self.ahead != Ahead::Nothing
-    }
-
-    /// Whether another conversation could take its place: nothing is left of any side.
+    /// Whether another conversation could take its place: nothing is left of any server's side.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.ahead == Ahead::Nothing
-            && self.target.left() + self.online.left() == 0
-            && self.closing.is_none()
-            && !self.is_in_prologue
+        self.target.left() + self.online.left() == 0 && self.closing.is_none() && !self.is_in_prologue
     }
 
     pub(super) fn snapshot(&mut self) -> Option<Vec<u8>> {
@@ -155,6 +136,11 @@ pub(super) fn taken(actions: &Actions) -> u64 {
         _ => 0,
     };
     actions.iter().map(take).fold(0, u64::saturating_add)
+}
+
+/// Whether they complete a turn with bytes of the side that the call was about.
+pub(super) fn completes_turn(actions: &Actions) -> bool {
+    taken(actions) > 0 && actions.iter().any(|action| matches!(action, Action::CompleteTurn))
 }
 
 fn stamp(at: Instant) -> Timestamp {

@@ -4,12 +4,7 @@
 use tcpcopy_engine::{Ignored, Registration, Verdict};
 use tcpcopy_wire::{Flags, SeqNum};
 
-use crate::script::{Play, Sent, User, ms};
-
-/// Everything said in `sent`, joined; each byte once.
-fn words(sent: &[Sent]) -> Vec<u8> {
-    sent.iter().flat_map(|sent| sent.payload.clone()).collect()
-}
+use crate::script::{Play, Sent, User, ms, words};
 
 /// One word said and acknowledged, the next one never captured, `behind` it a third of the same turn.
 fn holed() -> Play {

@@ -4,12 +4,7 @@ use tcpcopy_engine::{Event, Registration, Verdict};
 use tcpcopy_plugin_api::Depth;
 use tcpcopy_wire::Flags;
 
-use crate::script::{ACK_DELAY, Lines, Play, Sent};
-
-/// Everything said, in order, each byte once.
-fn words(sent: &[Sent]) -> Vec<u8> {
-    sent.iter().flat_map(|sent| sent.payload.clone()).collect()
-}
+use crate::script::{ACK_DELAY, Lines, Play, words};
 
 /// The labels of all exchanges.
 fn labels(events: Vec<Event>) -> Vec<String> {
@@ -18,6 +13,14 @@ fn labels(events: Vec<Event>) -> Vec<String> {
         _ => None,
     };
     events.into_iter().filter_map(label).collect()
+}
+
+/// How long the target took, in microseconds.
+fn latency(event: &Event) -> Option<u64> {
+    match event {
+        Event::Exchange { exchange, .. } => exchange.target.map(|answer| answer.latency_us),
+        _ => None,
+    }
 }
 
 #[test]
@@ -153,6 +156,19 @@ fn both_answers_are_compared_with_their_times() {
     assert_eq!(exchange.online.map(|answer| answer.size), Some(7));
     assert_eq!(exchange.target.map(|answer| (answer.size, answer.latency_us)), Some((8, 30_000)));
     assert_eq!(play.statistics().online_segments, 1);
+}
+
+#[test]
+fn answers_in_one_packet_are_each_measured_from_when_their_turn_was_said() {
+    let mut play = Play::served_by(Lines { compares: true, ..Lines::judging() });
+    play.user_says("one\n", 0);
+    play.advance(20);
+    play.user_says("two\n", 0);
+    play.advance(10);
+    play.target_answers("first\nsecond\nthi");
+    let events = play.events();
+    let latencies: Vec<_> = events.iter().filter_map(latency).collect();
+    assert_eq!(latencies, [30_000, 10_000]);
 }
 
 #[test]
@@ -448,6 +464,17 @@ fn a_turn_that_the_target_resets_each_time_ends_the_session() {
     }
     play.expect_end(Verdict::TargetReset);
     assert_eq!((play.statistics().turns_repeated, play.statistics().turns_lost()), (2, 1));
+}
+
+#[test]
+fn a_module_that_is_given_a_broken_off_line_again_is_told_again_that_it_was() {
+    let mut play = Play::served_by(Lines::judging());
+    play.user_says("one\ntw", 0);
+    play.user_fin(0);
+    play.target_rst();
+    play.target_syn_ack();
+    assert_eq!(words(&play.sent()), b"one\none\n");
+    assert_eq!(labels(play.events()), ["Client ended", "Target ended", "Client ended"]);
 }
 
 #[test]

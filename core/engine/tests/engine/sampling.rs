@@ -1,8 +1,8 @@
-//! `-r` and `-g`: which connections are replayed.
+//! `-r`, `-g` and `--share`: which connections are replayed.
 
 use std::time::Duration;
 
-use tcpcopy_engine::{EngineOptions, Ignored, Sampling};
+use tcpcopy_engine::{EngineOptions, Ignored, Sampling, Share};
 
 use crate::script::{Play, User, ms};
 
@@ -83,4 +83,27 @@ fn a_connection_admitted_late_is_joined_in_its_middle() {
     play.target_syn_ack();
     play.expect(&["S 0", "P. 1 ack 1 two"]);
     assert_eq!(play.statistics().sessions_joined, 1);
+}
+
+#[test]
+fn several_engines_have_every_user_among_them_once() {
+    for sampling in [Sampling::All, Sampling::Percent(50)] {
+        let engine = |share| Play::with(EngineOptions { sampling, share, ..EngineOptions::default() });
+        let mut parts: Vec<Play> = (0..3).map(|index| engine(Share::new(index, 3).unwrap())).collect();
+        let mut whole = engine(Share::WHOLE);
+        let mut of_all = 0;
+        for user in 0..1_000 {
+            let takes = |play: &mut Play| {
+                play.user = User::at(&format!("10.1.{}.{}:{}", user >> 8, user & 255, 1_024 + user));
+                let before = play.statistics().sessions_opened;
+                play.user_syn();
+                play.statistics().sessions_opened - before
+            };
+            let expected = takes(&mut whole);
+            of_all += expected;
+            assert_eq!(parts.iter_mut().map(takes).sum::<u64>(), expected, "user {user}");
+        }
+        let least = parts.iter().map(|part| part.statistics().sessions_opened).min();
+        assert!(least.unwrap() > of_all / 4, "{least:?} of {of_all}");
+    }
 }

@@ -19,7 +19,7 @@ use tcpcopy_engine::{
 use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Segment, parse_ip};
 
 pub(crate) use lines::Lines;
-pub(crate) use sent::Sent;
+pub(crate) use sent::{Sent, words};
 pub(crate) use target::Target;
 pub(crate) use user::{Said, USER_ISN, User};
 

@@ -16,9 +16,15 @@ fn pool(first: &str, last: &str) -> EngineOptions {
 #[track_caller]
 fn source_of(play: &mut Play, user: &str) -> Endpoint {
     play.user = User::at(user);
+    source_of_present(play)
+}
+
+/// The source end from which the present user is copied.
+#[track_caller]
+fn source_of_present(play: &mut Play) -> Endpoint {
     play.user_syn();
     let sent = play.sent();
-    assert_eq!(sent.len(), 1, "one SYN for {user}");
+    assert_eq!(sent.len(), 1, "one SYN");
     sent[0].flow.client
 }
 
@@ -132,7 +138,13 @@ fn a_user_of_another_family_than_the_target_is_refused_with_a_reason() {
 #[test]
 fn a_pool_of_the_targets_family_bridges_the_families() {
     let mut play = Play::mapped(pool("fd20::1", "fd20::1"), vec![mapping(ONLINE, "[fd00::2]:8080")]);
-    assert_eq!(source_of(&mut play, "10.1.0.1:4000"), end("[fd20::1]:4000"));
+    play.user_syn();
+    let syn = &play.sent()[0];
+    assert_eq!(syn.flow.client, end("[fd20::1]:4000"));
+    assert_eq!(syn.headers.options.mss, Some(1_440), "20 bytes less than the user's");
+    let mut back = Play::mapped(pool("10.20.0.7", "10.20.0.7"), vec![mapping("[fd00::1]:80", TARGET)]);
+    back.user = User { online: end("[fd00::1]:80"), ..User::at("[fd01::1]:4000") };
+    assert_eq!(source_of_present(&mut back), end("10.20.0.7:4000"));
 }
 
 #[test]

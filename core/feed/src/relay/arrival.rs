@@ -11,7 +11,7 @@ use crate::doorway::{Opener, recognise_tcpcopy};
 use crate::frame::{Frame, FrameKind};
 use crate::hello::{Opening, Role, parse_opening, parse_refusal};
 use crate::inbox::Inbox;
-use crate::{Features, FlowId, PeerError, Registration, VERSION};
+use crate::{Features, FlowId, PeerError, Question, Registration, VERSION};
 
 impl Relay {
     /// Bytes of a peer have arrived, cut anywhere.
@@ -141,6 +141,7 @@ impl Relay {
                 Ok(())
             }
             FrameKind::Heartbeat => Ok(()),
+            FrameKind::Question => self.hear_question(slot, frame),
             FrameKind::Goodbye => {
                 self.forget_flows(slot);
                 self.events
@@ -148,10 +149,24 @@ impl Relay {
                 Ok(())
             }
             FrameKind::Refuse => Err(PeerError::Refused(parse_refusal(frame)?)),
-            FrameKind::Hello | FrameKind::Responses | FrameKind::Statistics | FrameKind::Unregistered => {
-                Err(frame.unexpected().into())
-            }
+            FrameKind::Hello
+            | FrameKind::Responses
+            | FrameKind::Statistics
+            | FrameKind::Unregistered
+            | FrameKind::Answer => Err(frame.unexpected().into()),
         }
+    }
+
+    fn hear_question(&mut self, slot: usize, frame: Frame<'_>) -> Result<(), PeerError> {
+        let Some(peer) = self.peers.get_mut(slot) else {
+            return Ok(());
+        };
+        if !peer.features.contains(Features::INQUIRY) {
+            return Err(frame.unexpected().into());
+        }
+        let question = Question::parse(frame.body)?;
+        self.events.push_back(RelayEvent::Asked { peer: peer.id, question });
+        Ok(())
     }
 
     fn register(&mut self, slot: usize, registration: Registration) {

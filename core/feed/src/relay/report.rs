@@ -2,7 +2,7 @@
 
 use tcpcopy_wire::Instant;
 
-use crate::{Features, PeerError};
+use crate::{Features, PeerError, Question};
 
 /// One connection of a tcpcopy, numbered by whoever accepts connections; not used again while it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +37,13 @@ pub enum RelayEvent {
     CConnected {
         /// The connection.
         peer: PeerId,
+    },
+    /// A tcpcopy asks about this host. Answer with [`crate::Relay::answer`].
+    Asked {
+        /// The connection.
+        peer: PeerId,
+        /// What it asks.
+        question: Question,
     },
     /// A tcpcopy is shutting down and will close the connection.
     Goodbye {

@@ -11,7 +11,7 @@ use crate::hello::{Hello, Opening, Role, parse_opening, parse_refusal};
 use crate::inbox::Inbox;
 use crate::registration::parse_flow;
 use crate::response::parse;
-use crate::{Features, FeedError, Response, Statistics};
+use crate::{Answer, Features, FeedError, Response, Statistics};
 
 impl Subscriber {
     /// Bytes have arrived, cut anywhere. What they say is handed to `on_event` in order.
@@ -122,9 +122,12 @@ impl Subscriber {
                 let theirs = Instant::from_micros(Reader::new(frame.body).u64()?);
                 self.clock.handle_reading(now, theirs);
             }
+            FrameKind::Answer => on_event(SubscriberEvent::Answer(Answer::parse(frame.body)?)),
             FrameKind::Goodbye => on_event(SubscriberEvent::Goodbye),
             FrameKind::Refuse => return Err(FeedError::Refused(parse_refusal(frame)?)),
-            FrameKind::Hello | FrameKind::Registrations => return Err(frame.unexpected().into()),
+            FrameKind::Hello | FrameKind::Registrations | FrameKind::Question => {
+                return Err(frame.unexpected().into());
+            }
         }
         Ok(())
     }

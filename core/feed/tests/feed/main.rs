@@ -3,6 +3,7 @@
 mod c_tools;
 mod failure;
 mod hostile;
+mod inquiry;
 mod layout;
 mod pair;
 mod reconnect;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tcpcopy_feed::{
-    Features, FeedError, FlowId, PeerId, Registration, Relay, RelayOptions, Statistics, Subscriber,
+    Answer, Features, FeedError, FlowId, PeerId, Registration, Relay, RelayOptions, Statistics, Subscriber,
     SubscriberEvent,
 };
 use tcpcopy_wire::{Endpoint, Flags, Flow, Instant, Segment, SeqNum};
@@ -14,6 +14,7 @@ pub(crate) enum Seen {
     Connected { identity: u64, features: Features, restarted: bool },
     Response { id: FlowId, seen_at: Instant, seq: u32, payload: Vec<u8>, payload_len: u32 },
     Statistics(Statistics),
+    Answer(Answer),
     Goodbye,
 }
 
@@ -31,6 +32,7 @@ impl From<SubscriberEvent<'_>> for Seen {
                 payload_len: response.segment.payload_len,
             },
             SubscriberEvent::Statistics(statistics) => Self::Statistics(statistics),
+            SubscriberEvent::Answer(answer) => Self::Answer(answer),
             SubscriberEvent::Goodbye => Self::Goodbye,
         }
     }

@@ -35,10 +35,21 @@ pub enum TransmitOpenError {
     DeviceDown(String),
     /// The kernel knows no way to a target.
     #[error(
-        "cannot send to {target} on {device}: there is no route to it over this device ({reason}); give another one \
-         with -o, or name the next hop in -x, as in TARGET:PORT@02:00:5e:10:00:01"
+        "cannot send to {target} on {device}: there is no route to it over this device; give another one with -o, or \
+         name the next hop in -x, as in TARGET:PORT@02:00:5e:10:00:01"
     )]
     NoRoute {
+        /// The target.
+        target: IpAddr,
+        /// The device asked for.
+        device: String,
+    },
+    /// The kernel, older than Linux 5.0, tells no single neighbour.
+    #[error(
+        "cannot send to {target} on {device}: the kernel does not tell who is next on the way ({reason}); name the next \
+         hop in -x, as in TARGET:PORT@02:00:5e:10:00:01"
+    )]
+    NotTold {
         /// The target.
         target: IpAddr,
         /// The device asked for.

@@ -6,19 +6,22 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use super::ethernet::{ETHERNET_HEADER_LEN, EthernetHeader, EthernetTarget};
-use super::next_hop::{neighbour, provoke, route};
 use super::{TransmitError, TransmitOpenError};
 use crate::devices::Device;
 use crate::mac_address::{MAC_LEN, MacAddress};
+use crate::neighbours::{entry, provoke};
 use crate::netlink::Netlink;
+use crate::routes::route_over;
 
 /// Why packets to a target have no way at the moment.
 #[derive(Debug, Error)]
 pub(super) enum NoWay {
     #[error("the device is gone")]
     NoDevice,
-    #[error("there is no route to it over this device ({0})")]
-    NoRoute(io::Error),
+    #[error("there is no route to it over this device")]
+    NoRoute,
+    #[error("the kernel does not tell the way: {0}")]
+    NotTold(io::Error),
     #[error("{0} is being asked for its link-layer address")]
     Asking(IpAddr),
     #[error("{0} does not tell its link-layer address")]
@@ -87,9 +90,10 @@ impl Way {
         if let Some(mac) = self.given.next_hop {
             return Ok(open(mac, device.mtu, None));
         }
-        let route = route(netlink, device.index, target).map_err(NoWay::NoRoute)?;
-        let next_hop = route.next_hop;
-        let neighbour = neighbour(netlink, device.index, next_hop).map_err(NoWay::NoRoute)?;
+        let route =
+            route_over(netlink, device.index, target).map_err(NoWay::NotTold)?.ok_or(NoWay::NoRoute)?;
+        let next_hop = route.gateway.unwrap_or(target);
+        let neighbour = entry(netlink, device.index, next_hop).map_err(NoWay::NotTold)?;
         let provoked = if neighbour.is_idle { provoke(netlink, device.index, next_hop) } else { Ok(()) };
         // An entry that the kernel makes anew says nothing against the address that was right before.
         let before = self.state.as_ref().ok().filter(|open| open.next_hop == Some(next_hop));
@@ -111,7 +115,8 @@ impl Way {
     pub(super) fn take_error(&mut self, device: &str) -> Option<TransmitOpenError> {
         let (target, device) = (self.given.addr, device.to_owned());
         match std::mem::replace(&mut self.state, Err(NoWay::NoDevice)) {
-            Err(NoWay::NoRoute(reason)) => Some(TransmitOpenError::NoRoute { target, device, reason }),
+            Err(NoWay::NoRoute) => Some(TransmitOpenError::NoRoute { target, device }),
+            Err(NoWay::NotTold(reason)) => Some(TransmitOpenError::NotTold { target, device, reason }),
             Err(NoWay::MayNotAsk(next_hop, reason)) => {
                 Some(TransmitOpenError::MayNotAsk { target, device, next_hop, reason })
             }

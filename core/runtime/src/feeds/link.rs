@@ -151,6 +151,7 @@ impl Link {
                     greeted = true;
                 }
                 SubscriberEvent::Statistics(statistics) => *counters = statistics,
+                SubscriberEvent::Answer(_) => {} // nothing is asked while replaying
                 SubscriberEvent::Goodbye => farewell = true,
             })
         });

@@ -33,20 +33,26 @@ impl HttpConversation {
                         return Ok(());
                     }
                 },
-                TargetPlace::Following => match self.follow_target(rest, actions)? {
-                    0 => return Ok(()),
-                    dealt => dealt,
-                },
+                TargetPlace::Following => {
+                    let (dealt, completes) = self.follow_target(rest, actions)?;
+                    // The next response is given again, to be measured from its own request.
+                    if dealt == 0 || (completes && self.settings.compares) {
+                        return Ok(());
+                    }
+                    dealt
+                }
             };
             rest = rest.get(usize::try_from(dealt).unwrap_or(usize::MAX)..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Reads a part of a response; returns how many bytes it has.
-    fn follow_target(&mut self, input: &[u8], actions: &mut Actions) -> Result<u64, GiveUp> {
-        let kind = self.ledger.awaited_by_target().map(|(_, entry)| entry.request).unwrap_or_default();
+    /// Reads a part of a response; returns how many bytes it has, and whether it completes a turn.
+    fn follow_target(&mut self, input: &[u8], actions: &mut Actions) -> Result<(u64, bool), GiveUp> {
+        let awaited = self.ledger.awaited_by_target().map(|(_, entry)| (entry.request, entry.has_turn));
+        let (kind, has_turn) = awaited.unwrap_or_default();
         let (dealt, heard) = self.target_reader.read(input, kind);
+        let completes = has_turn && matches!(heard, Heard::Response(_));
         if dealt > 0 {
             actions.take(dealt);
         }
@@ -61,10 +67,10 @@ impl HttpConversation {
                 // Past its first byte, or it would be found there again.
                 actions.take(1);
                 self.lose_target(actions);
-                return Ok(1);
+                return Ok((1, false));
             }
         }
-        Ok(dealt)
+        Ok((dealt, completes))
     }
 
     /// Returns whether the user's side waits for that one, to know what is spoken from here on.

@@ -69,6 +69,20 @@ fn latency_runs_from_the_end_of_a_body() {
 }
 
 #[test]
+fn responses_that_come_together_are_each_measured_from_their_own_request() {
+    let transcript = Transcript::new()
+        .client(get("/a"))
+        .wait(SECOND)
+        .client(get("/b"))
+        .wait(SECOND)
+        .online([response(200, ""), response(200, "")].concat())
+        .target([response(200, "a"), response(200, "b")].concat());
+    let outcome = play("compare = true", &transcript);
+    let latencies: Vec<_> = outcome.exchanges.iter().map(|exchange| exchange.target.unwrap()).collect();
+    assert_eq!(latencies.iter().map(|answer| answer.latency_us).collect::<Vec<_>>(), [2_000_000, 1_000_000]);
+}
+
+#[test]
 fn requests_that_were_not_said_are_answered_online_all_the_same() {
     let transcript = Transcript::new()
         .client([get("/a"), "POST /b HTTP/1.1\r\n\r\n".into(), get("/c")].concat())

@@ -8,12 +8,10 @@ use crate::command::Form;
 use crate::compression::Compression;
 use crate::greeting::Greeting;
 use crate::login::Login;
-use crate::packet::{Header, Packet};
+use crate::packet::{HEADER, Header, Packet};
 use crate::requests::{Meaning, answer};
 use crate::response::{Dialect, Heard, Reply, ResponseReader};
 
-/// So many bytes of the online server are kept for a command that was not captured yet.
-const MOST_EARLY: usize = 256 << 10;
 /// Errors by which a server ends the connection instead of answering: server gone, connection killed, idle too long.
 const LEAVE_TAKINGS: [u16; 4] = [1053, 1927, 3032, 4031];
 
@@ -23,7 +21,14 @@ impl MysqlConversation {
         while !rest.is_empty() {
             let dealt = match self.target {
                 TargetPlace::Greeting | TargetPlace::Entering(_) => self.read_entry(rest, actions)? as u64,
-                TargetPlace::Ready => self.read_answer(rest, actions)?,
+                TargetPlace::Ready => {
+                    let (dealt, completes) = self.read_answer(rest, actions)?;
+                    // The next answer is given again, to be measured from its own command.
+                    if completes {
+                        break;
+                    }
+                    dealt
+                }
                 TargetPlace::Restoring => self.read_restoration(rest, actions)?,
             };
             if dealt == 0 {
@@ -34,26 +39,33 @@ impl MysqlConversation {
         Ok(())
     }
 
-    /// Reads a part of an answer of the target; returns how many bytes are dealt with.
-    fn read_answer(&mut self, input: &[u8], actions: &mut Actions) -> Result<u64, GiveUp> {
+    /// Reads a part of an answer of the target; returns how many bytes are dealt with, and whether that completes a turn.
+    fn read_answer(&mut self, input: &[u8], actions: &mut Actions) -> Result<(u64, bool), GiveUp> {
         let Some((_, entry)) = self.ledger.awaited_by_target() else {
-            actions.take(input.len() as u64); // a leave-taking, perhaps
-            return Ok(input.len() as u64);
+            return Ok((read_leave_taking(input, actions)?, false));
         };
+        let ends_turn = entry.request.ends_turn;
         let (dealt, heard) = self.target_reader.read(input, entry.request.form);
         actions.take(dealt);
         match heard {
             Heard::Part => {}
             // The connection's end will follow, and what has no answer is said again.
             Heard::Reply(reply) if LEAVE_TAKINGS.contains(&reply.error) => {}
-            Heard::Reply(reply) => self.handle_target_reply(&reply, actions),
+            Heard::Reply(reply) => {
+                self.handle_target_reply(&reply, actions);
+                return Ok((dealt, ends_turn));
+            }
+            // LOAD DATA is held back, so no statement has named a file.
+            Heard::File if self.settings.read_only => {
+                return Err(GiveUp::new("the target asks for a file, which no statement that reads does"));
+            }
             Heard::File => {
                 let sequence = Header::read(input).map_or(0, |header| header.sequence);
                 self.file = File::Wanted(sequence.wrapping_add(1));
             }
             Heard::Nonsense => return Err(GiveUp::new("what the target answers makes no sense")),
         }
-        Ok(dealt)
+        Ok((dealt, false))
     }
 
     /// The target's answer to the oldest command is complete.
@@ -85,9 +97,12 @@ impl MysqlConversation {
         }
         match meaning {
             Meaning::Login(login) => self.session.begin(*login),
-            Meaning::Database(name) => self.session.database = Some(name),
-            Meaning::Effects(effects) => effects.into_iter().for_each(|effect| self.session.apply(effect)),
-            Meaning::Reset => self.session.forget(),
+            Meaning::Database(name) => self.session.use_database(Some(name)),
+            Meaning::Effects(effects) => {
+                let most = self.settings.limits.settings;
+                effects.into_iter().for_each(|effect| self.session.apply(effect, most));
+            }
+            Meaning::Reset => self.session.reset(),
             Meaning::Option(option) => self.session.option = Some(option),
             Meaning::Nothing | Meaning::Prepared(_) => {}
         }
@@ -140,7 +155,7 @@ impl MysqlConversation {
     }
 
     fn wait_for_online(&mut self, input: &[u8], actions: &mut Actions) -> Option<u64> {
-        if input.len() <= MOST_EARLY {
+        if input.len() <= self.settings.limits.early_answers {
             return None;
         }
         self.lose_online(actions);
@@ -185,6 +200,19 @@ impl MysqlConversation {
             self.online_reader = ResponseReader::new(self.online_stream.agree(login));
         }
         self.ledger.settle(actions);
+    }
+}
+
+/// Reads what the target says unasked: an error, before it closes the connection. Returns how many bytes are dealt with.
+fn read_leave_taking(input: &[u8], actions: &mut Actions) -> Result<u64, GiveUp> {
+    let Some(header) = Header::read(input) else { return Ok(0) };
+    match input.get(HEADER) {
+        None => Ok(0),
+        Some(0xff) => {
+            actions.take(header.total() as u64);
+            Ok(header.total() as u64)
+        }
+        Some(_) => Err(GiveUp::new("the target says what nobody asked it for")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::testing::{Transcript, play};
-use crate::{Configuration, ConfigurationError};
+use crate::{Answer, Configuration, ConfigurationError, Exchange};
 
 type Method = fn(&[u8], &mut Actions) -> Result<(), GiveUp>;
 
@@ -250,6 +250,24 @@ fn latency_is_measured_from_what_was_said_last() {
     let module = Made { opened: ALL_OF_THE_TARGET, client: LINES, target, ..made() };
     let transcript = Transcript::new().client("a\n").wait(Duration::from_micros(7)).target("b");
     assert_eq!(play(&module, &transcript).unwrap().said(), b"a\nSome(7)");
+}
+
+#[test]
+fn answers_that_come_together_are_each_measured_from_their_own_turn() {
+    let target: Method = |_, actions| {
+        let latency_us = actions.turn_said_at().map_or(0, |said| actions.at().micros_since(said));
+        actions.take(1);
+        actions.complete_turn();
+        let target = Some(Answer { latency_us, ..Answer::default() });
+        actions.record(Exchange { target, ..Exchange::default() });
+        Ok(())
+    };
+    let module = Made { opened: ALL_OF_THE_TARGET, client: LINES, target, ..made() };
+    let wait = Duration::from_micros(7);
+    let transcript = Transcript::new().client("a\n").wait(wait).client("b\n").wait(wait).target("xy");
+    let exchanges = play(&module, &transcript).unwrap().exchanges;
+    let latencies: Vec<_> = exchanges.iter().filter_map(|exchange| exchange.target).collect();
+    assert_eq!(latencies.iter().map(|answer| answer.latency_us).collect::<Vec<_>>(), [14, 7]);
 }
 
 #[test]

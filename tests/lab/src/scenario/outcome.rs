@@ -107,6 +107,8 @@ pub struct ServerSummary {
     pub peak_open: u64,
     /// From the first byte a user wrote to the last byte arriving here. Nothing for nginx, whose clock is another.
     pub lag: Latency,
+    /// From the first request's arrival to the last one's; nothing for servers that are known from their logs.
+    pub took: Duration,
 }
 
 /// Sums up the users' records.
@@ -142,6 +144,7 @@ pub(crate) fn summarize_server(
     sent_at: &std::collections::HashMap<crate::traffic::RequestId, u64>,
 ) -> ServerSummary {
     let mut lags = Vec::new();
+    let (mut first, mut last) = (u64::MAX, 0);
     let mut summary = ServerSummary::default();
     for record in records {
         summary.requests += record.arrivals.len() as u64;
@@ -152,12 +155,14 @@ pub(crate) fn summarize_server(
             continue;
         }
         for arrival in &record.arrivals {
+            (first, last) = (first.min(arrival.at), last.max(arrival.at));
             if let Some(sent) = sent_at.get(&arrival.id) {
                 lags.push(u32::try_from(arrival.at.saturating_sub(*sent)).unwrap_or(u32::MAX));
             }
         }
     }
     summary.lag = Latency::of(&mut lags);
+    summary.took = Duration::from_micros(last.saturating_sub(first));
     summary
 }
 

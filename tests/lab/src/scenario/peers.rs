@@ -27,6 +27,8 @@ const SHELF: &str = "modules";
 /// Where the C tools are.
 const C_TCPCOPY: &str = "C_TCPCOPY_BIN";
 const C_INTERCEPT: &str = "C_INTERCEPT_BIN";
+/// The C tcpcopy that replays files is another build of it.
+const C_TCPCOPY_OFFLINE: &str = "C_TCPCOPY_OFFLINE_BIN";
 
 /// Whose programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +121,15 @@ impl Peers {
             (None, None) => Ok(None),
             _ => bail!("to run the C tools, set both {C_TCPCOPY} and {C_INTERCEPT}"),
         }
+    }
+
+    /// The C tools that replay files, when `C_TCPCOPY_OFFLINE_BIN` and `C_INTERCEPT_BIN` say where they are.
+    ///
+    /// # Errors
+    /// When a file is missing.
+    pub fn c_offline() -> Result<Option<Self>> {
+        let programs = Program::c(C_TCPCOPY_OFFLINE)?.zip(Program::c(C_INTERCEPT)?);
+        Ok(programs.map(|(tcpcopy, intercept)| Self { tcpcopy, intercept, libraries: PathBuf::new() }))
     }
 
     /// Those that were asked for.
@@ -231,11 +242,15 @@ impl Peers {
         let mine: Vec<&Mapping> =
             all.filter(|(index, _)| tcpcopy.serves(*index)).map(|(_, mapping)| mapping).collect();
         let mappings: Vec<String> = mine.iter().map(|mapping| mapping.argument()).collect();
-        let mut launch = Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy.path)
-            .args(["-x", &mappings.join(","), "-s", &ASSISTANT.to_string()])
-            .args(tcpcopy.options);
+        let mut launch =
+            Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy.path).args(["-x", &mappings.join(",")]);
+        launch =
+            if scenario.is_udp() { launch.arg("--udp") } else { launch.args(["-s", &ASSISTANT.to_string()]) };
+        launch = launch.args(tcpcopy.options);
         if scenario.is_recorded {
-            launch = launch.arg("--offline").arg("-i").arg(recording(scratch));
+            // The C tcpcopy has it in its build.
+            launch = launch.args((self.tcpcopy.make == Make::Ours).then_some("--offline"));
+            launch = launch.arg("-i").arg(recording(scratch));
         }
         for (mapping, module) in mine.iter().filter_map(|mapping| Some((mapping, mapping.module?))) {
             let module = module.argument(&scratch.join(SHELF));
@@ -261,6 +276,25 @@ impl Peers {
             .args(scenario.intercept)
     }
 
+    /// Our tcpcopy, or what is tested in its place.
+    #[must_use]
+    pub fn tcpcopy_path(&self) -> &Path {
+        &self.tcpcopy.path
+    }
+
+    /// intercept with these arguments, outside of any scenario.
+    #[must_use]
+    pub fn plain_intercept(&self, arguments: &[&str]) -> Launch {
+        Launch::new("intercept", &self.intercept.path).args(arguments)
+    }
+
+    /// The same with arguments as a shell takes them.
+    #[must_use]
+    pub fn intercept_in_shell(&self, arguments: &str) -> Launch {
+        let line = format!("exec {} {arguments}", self.intercept.path.display());
+        Launch::new("intercept", "/bin/sh").args(["-c", &line])
+    }
+
     /// Waits until intercept listens on its host.
     ///
     /// # Errors
@@ -277,9 +311,12 @@ impl Peers {
     ///
     /// # Errors
     /// When it does not, or ends.
-    pub fn await_tcpcopy(&self, tcpcopy: &Process, host: &Host) -> Result<()> {
+    pub fn await_tcpcopy(&self, scenario: &Scenario, tcpcopy: &Process, host: &Host) -> Result<()> {
         if self.tcpcopy.make == Make::Ours {
             tcpcopy.wait_for_word(READY_WORD, READY)?;
+        }
+        if scenario.is_udp() {
+            return Ok(());
         }
         tcpcopy.wait_until("reach intercept", READY, || host.sockets(FEED_PORT, SocketState::Established) > 0)
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::datagrams::{self, Datagrams};
 use crate::mysql::accounting::Databases;
 use crate::scenario::accounting::Seen;
 use crate::scenario::control::Answer;
@@ -20,7 +21,7 @@ use crate::scenario::outcome::{
 use crate::scenario::peers::Peers;
 use crate::scenario::stage::Stage;
 use crate::scenario::{Action, Scenario, accounting};
-use crate::traffic::{RequestId, ServerRecord, Tally, UsersProgress, UsersRecord, compare_if};
+use crate::traffic::{RequestId, ServerRecord, Tally, UsersProgress, UsersRecord, compare_if, tally_copies};
 use crate::world::hop::Hop;
 use crate::world::host::HostName;
 use crate::world::procfs::Usage;
@@ -111,6 +112,8 @@ pub fn run(
             overlapping: account.target.iter().map(|record| record.overlapping).sum(),
             held_back: account.databases.as_ref().map_or(0, Databases::held_back),
             restoring: account.databases.as_ref().map_or(0, |databases| databases.account.restoring),
+            connections: (users.connections, target.connections),
+            requests: (users.requests, target.requests),
         },
     ));
     let outcome = Outcome {
@@ -188,6 +191,7 @@ struct Account {
     /// The same of the users that do not count.
     spoiled: Tally,
     databases: Option<Databases>,
+    datagrams: Option<Datagrams>,
 }
 
 /// The figures of an account.
@@ -204,9 +208,11 @@ impl Account {
         let online = stage.online.records()?;
         let target = stage.target.records()?;
         let happened = &stage.happened;
-        let tally = compare_if(&users, &target, |request, connection| {
-            !scenario.is_spoiled(connection)
-                && scenario.counts(connection.opened_at, request.sent_at, happened)
+        let tally = tally_copies(scenario.copies, &target, |target| {
+            compare_if(&users, target, |request, connection| {
+                !scenario.is_spoiled(connection)
+                    && scenario.counts(connection.opened_at, request.sent_at, happened)
+            })
         });
         let spoiled = compare_if(&users, &target, |_, connection| scenario.is_spoiled(connection));
         let databases = stage.online.database().is_some();
@@ -218,13 +224,23 @@ impl Account {
                 ))
             })
             .transpose()?;
-        Ok(Self { users, online, target, tally, spoiled, databases })
+        let datagrams = match scenario.is_udp() {
+            true => {
+                let senders = stage.sender_records()?;
+                Some(datagrams::account(&senders, &stage.target.receiver_records()?, scenario.copies))
+            }
+            false => None,
+        };
+        Ok(Self { users, online, target, tally, spoiled, databases, datagrams })
     }
 
     fn sums(&self) -> Sums {
         if let Some(databases) = &self.databases {
             let [online, target] = databases.servers();
             return Sums { users: databases.users(), online, target, tally: databases.account.tally() };
+        }
+        if let Some(Datagrams { tally, users, target }) = self.datagrams.clone() {
+            return Sums { users, online: ServerSummary::default(), target, tally };
         }
         let sent_at = self.sent_at();
         Sums {

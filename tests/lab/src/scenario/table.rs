@@ -2,12 +2,15 @@
 //!
 //! Declarative. Times are kept short: what a scenario shows, it shows in a few seconds.
 
+mod copies;
+mod datagrams;
+mod families;
 mod faultless;
 mod losses;
 pub(crate) mod modules;
 mod outages;
 pub(crate) mod plans;
-mod recordings;
+pub(crate) mod recordings;
 mod targets;
 
 use crate::mysql;
@@ -39,6 +42,9 @@ pub fn all() -> Vec<Scenario> {
         targets::endings(),
         outages::outages(),
         faultless::shapes(),
+        families::families(),
+        copies::copies(),
+        datagrams::datagrams(),
         modules::modules(),
         recordings::recordings(),
         mysql::scenarios::scenarios(),

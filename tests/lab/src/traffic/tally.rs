@@ -81,6 +81,37 @@ impl Tally {
         (self.exactly_once + self.duplicated) as f64 / self.sent as f64
     }
 
+    /// Two accounts as one.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        let Self { sent, answered, exactly_once, duplicated, altered, missing, resent, surplus, .. } = other;
+        let Self { out_of_order, cut, cut_arrived, left_out, unknown, altered_arrivals, .. } = other;
+        for (sum, number) in [
+            (&mut self.sent, sent),
+            (&mut self.answered, answered),
+            (&mut self.exactly_once, exactly_once),
+            (&mut self.duplicated, duplicated),
+            (&mut self.altered, altered),
+            (&mut self.missing, missing),
+            (&mut self.resent, resent),
+            (&mut self.surplus, surplus),
+            (&mut self.out_of_order, out_of_order),
+            (&mut self.cut, cut),
+            (&mut self.cut_arrived, cut_arrived),
+            (&mut self.left_out, left_out),
+            (&mut self.unknown, unknown),
+            (&mut self.altered_arrivals, altered_arrivals),
+            (&mut self.connections_with_missing, other.connections_with_missing),
+        ] {
+            *sum += number;
+        }
+        self.first_missing.extend(other.first_missing);
+        self.first_missing.truncate(Missing::KEPT);
+        self.first_wrong.extend(other.first_wrong);
+        self.first_wrong.truncate(Missing::KEPT);
+        self
+    }
+
     /// Nothing arrived that should not have: nothing twice without need, changed, out of order or made up.
     pub fn is_clean(&self) -> bool {
         self.surplus == 0 && self.altered_arrivals == 0 && self.out_of_order == 0 && self.unknown == 0

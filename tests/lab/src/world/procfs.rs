@@ -58,6 +58,8 @@ fn peak_of(status: &str) -> Option<u64> {
 pub enum SocketState {
     /// An open connection.
     Established = 1,
+    /// One that the other side has not confirmed yet.
+    SynReceived = 3,
     /// A listening socket.
     Listen = 10,
 }

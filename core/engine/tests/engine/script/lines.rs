@@ -1,8 +1,9 @@
 //! A module for tests: a protocol of lines, each answered by a line.
 //!
-//! What a line does depends on its first word: `drop` is left out, `edit` is said as `EDITED`, `wait` is followed by a pause
-//! within its turn, `quit` gives the session up, `leave` does so for good, `break` breaks the module, `tell` is remarked upon, with how many lines came, `clock` with its time; `long N` is followed by N bytes that are
-//! forwarded unseen. Everything else is forwarded.
+//! What a line does depends on its first word: `drop` is left out, `edit` is said as `EDITED`, `wait` is followed by a
+//! pause within its turn, `guess` leaves turns to the engine, `quit` gives the session up, `leave` does so for good,
+//! `break` breaks the module, `tell` is remarked upon, with how many lines came, `clock` with its time; `long N` is
+//! followed by N bytes that are forwarded unseen. Everything else is forwarded.
 
 use tcpcopy_plugin_api::{
     Actions, Answer, Configuration, ConfigurationError, Conversation, Depth, Exchange, GiveUp, Module,
@@ -84,6 +85,10 @@ impl Line {
                 actions.forward(count);
                 actions.remark(&format!("{} lines", self.lines));
             }
+            "guess" => {
+                actions.guess_turns();
+                actions.forward(count);
+            }
             "drop" => actions.discard(count, "dropped"),
             "edit" => {
                 actions.open_turn();
@@ -131,6 +136,7 @@ impl Conversation for Line {
         Ok(())
     }
 
+    /// One answer in each call, so that each has the time its line was said.
     fn target(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
         for line in input.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
             actions.take(line.len() as u64);
@@ -149,6 +155,7 @@ impl Conversation for Line {
                 let target = Some(Answer { size, latency_us, ..Answer::default() });
                 actions.record(Exchange { label: "line".into(), online: self.online.take(), target });
             }
+            break;
         }
         Ok(())
     }

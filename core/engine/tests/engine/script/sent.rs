@@ -60,3 +60,8 @@ impl Sent {
         line
     }
 }
+
+/// Everything said, in order.
+pub(crate) fn words(sent: &[Sent]) -> Vec<u8> {
+    sent.iter().flat_map(|sent| sent.payload.clone()).collect()
+}

@@ -1,14 +1,11 @@
 //! Rows in which nothing goes wrong: kinds of traffic, amounts, numbers of connections.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::plans::{KIB, MIB, concurrent, full, keepalive, pipelined, row, short, tagged, uploads_of};
 use crate::scenario::{Mapping, Scenario, Server, Tcpcopy};
-use crate::traffic::{
-    AddressRange, Amount, Greeting, Pieces, Ports, Reading, ServerPlan, Sources, UsersPlan,
-};
-use crate::world::plan::{FIRST_USER_V6, PORT};
+use crate::traffic::{Amount, Greeting, Pieces, Reading, ServerPlan, UsersPlan};
+use crate::world::plan::PORT;
 
 pub(super) fn plain() -> Vec<Scenario> {
     let split = UsersPlan { writing: Pieces { count: 5, gap_ms: 5 }, ..keepalive(50, 200, 4) };
@@ -55,13 +52,6 @@ pub(super) fn shapes() -> Vec<Scenario> {
     let greeting = Greeting { text: "220 lab ready\n".to_owned(), delay_ms: 20 };
     let greets = || tagged(ServerPlan { greeting: Some(greeting.clone()), ..ServerPlan::default() });
     let greeted = UsersPlan { greeting: true, ..short(200, 4) };
-    let v6 = UsersPlan {
-        sources: Sources {
-            addresses: vec![AddressRange { first: IpAddr::V6(FIRST_USER_V6), count: 50 }],
-            ports: Ports::Ephemeral,
-        },
-        ..keepalive(50, 1000, 4)
-    };
     let ports = || (0..12).map(|n| Mapping::v4(PORT + n)).collect();
     let halves = vec![
         Tcpcopy { mappings: vec![0], options: &[] },
@@ -79,7 +69,6 @@ pub(super) fn shapes() -> Vec<Scenario> {
             ..extra("greeting", "the server speaks first", greeted)
         },
         extra("slow-readers", "users read their answers slowly", slow_readers),
-        Scenario { mappings: vec![Mapping::v6(PORT)], quick: true, ..extra("ipv6", "IPv6 all the way", v6) },
         Scenario {
             online: Server::Nginx,
             target: Server::Nginx,

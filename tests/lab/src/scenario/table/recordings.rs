@@ -7,7 +7,7 @@ use crate::scenario::{Scenario, Tcpcopy};
 use crate::traffic::UsersPlan;
 
 /// The recording of `users` is replayed with `options`.
-fn recorded(
+pub(crate) fn recorded(
     name: &'static str,
     about: &'static str,
     options: &'static [&'static str],
