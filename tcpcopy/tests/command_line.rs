@@ -87,9 +87,9 @@ fn help_names_every_option() {
 fn doctor_and_plan_take_the_options_of_a_replay_and_refuse_the_same() {
     for command in ["doctor", "plan"] {
         assert!(tcpcopy(&[command, "--help"]).status.success());
-        assert_eq!(
-            refused(&[command, "-x", "80-10.10.3.2:8080"]),
-            "tcpcopy: -s/--intercept HOST[:PORT],... is missing; --help explains every option"
+        assert!(
+            refused(&[command, "-x", "80-10.10.3.2:8080"])
+                .contains("nobody would see what the targets answer")
         );
         let contradictory = ["80-10.10.3.2:80,80-10.10.3.4:80", "-s", "10.10.3.3"];
         assert!(

@@ -25,7 +25,8 @@ use crate::scenario::demand::Demand;
 use crate::scenario::module::{Module, Swap};
 use crate::traffic::{ServerPlan, UserConnection, UsersPlan};
 use crate::world::hop::{Hop, Impairments};
-use crate::world::plan::{ONLINE, ONLINE_V6, PORT, TARGET, TARGET_V6};
+use crate::world::host::HostName;
+use crate::world::plan::{self, ONLINE, ONLINE_V6, PORT, TARGET, TARGET_V6};
 
 /// One scenario.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +68,8 @@ pub struct Scenario {
     pub tcpcopies: Vec<Tcpcopy>,
     /// The users are recorded into a file on the online host, and tcpcopy replays that when they are done.
     pub is_recorded: bool,
+    /// Who sees what the targets answer.
+    pub way_back: WayBack,
     /// Options of intercept beyond the usual ones.
     pub intercept: &'static [&'static str],
     /// What happens while the users are at work.
@@ -113,6 +116,13 @@ impl Mapping {
         format!("{}-{}", self.name(), self.target)
     }
 
+    /// The same with the link-layer addresses of the copy hop.
+    #[must_use]
+    pub fn linked_argument(&self) -> String {
+        let [from, to] = plan::macs(Hop::Copy);
+        format!("{}@{from}-{}@{to}", self.name(), self.target)
+    }
+
     /// The online side as a person would write it: without an address where that is enough.
     #[must_use]
     pub fn name(&self) -> String {
@@ -143,6 +153,29 @@ pub struct Tcpcopy {
     pub mappings: Vec<usize>,
     /// Options beyond `-x`, `-s` and `-l`.
     pub options: &'static [&'static str],
+    /// It sends frames on the device of the copy hop.
+    pub frames: Option<Frames>,
+}
+
+/// How a tcpcopy that sends frames knows whom to send them to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frames {
+    /// `-x` says it; there is no route to the target.
+    Given,
+    /// It finds out; nobody has asked yet.
+    Resolved,
+}
+
+/// Who sees what the targets answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WayBack {
+    /// intercept, on the assistant.
+    #[default]
+    Intercept,
+    /// tcpcopy, on the online host, to which the target's routes send the answers to 10.40/16.
+    OnOnline,
+    /// tcpcopy, on the assistant.
+    OnAssistant,
 }
 
 impl Tcpcopy {
@@ -264,6 +297,7 @@ impl Scenario {
             impairments: Impairments::default(),
             tcpcopies: vec![Tcpcopy::default()],
             is_recorded: false,
+            way_back: WayBack::default(),
             intercept: &[],
             events: Vec::new(),
             drain: Duration::from_secs(20),
@@ -281,6 +315,21 @@ impl Scenario {
             Action::Cut(_) | Action::Open(_) | Action::Swap(_) | Action::Disconnect => false,
         };
         self.events.iter().find(about).is_some_and(|event| matches!(event.action, Action::Start(_)))
+    }
+
+    /// Whether an intercept takes part.
+    #[must_use]
+    pub fn has_intercept(&self) -> bool {
+        !self.is_udp() && self.way_back == WayBack::Intercept
+    }
+
+    /// Where tcpcopy runs.
+    #[must_use]
+    pub fn host_of_tcpcopy(&self) -> HostName {
+        match self.way_back {
+            WayBack::Intercept | WayBack::OnOnline => HostName::Online,
+            WayBack::OnAssistant => HostName::Assistant,
+        }
     }
 
     /// Whether datagrams are copied.

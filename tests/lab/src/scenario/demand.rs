@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::traffic::Tally;
 
@@ -42,6 +42,10 @@ pub enum Demand {
     OneAtATime,
     /// Statements that the target is not to execute were left out, and each is counted as left out to be read only.
     HeldBack,
+    /// Packets left as frames on the device of the copy hop, none was refused, and none found no way.
+    Framed,
+    /// tcpcopy saw the answers itself.
+    SeenHere,
     /// The module had to log in again, or in the middle of a session, and to restore what the session had been.
     Restored,
     /// Fewer copies than wanted found a place to speak from: the reports say how many there were, and the target saw so
@@ -219,11 +223,24 @@ fn complaint(demand: &Demand, reports: &[Report], evidence: &Evidence<'_>) -> Op
             })
         }
         Demand::HeldBack => held_back(reports, evidence.held_back),
+        Demand::Framed => another_way(evidence.reports, "frames on the copy hop", |report| {
+            report["output"] == "copy" && report["transmit"]["failed"] == Value::Object(Map::new())
+        }),
+        Demand::SeenHere => another_way(evidence.reports, "answers seen by tcpcopy itself", |report| {
+            let is_alone = report["intercepts"] == Value::Array(Vec::new());
+            is_alone && report["feed"]["responses_used"].as_u64().is_some_and(|used| used > 0)
+        }),
         Demand::Restored => (evidence.restoring == 0)
             .then(|| "no session had to be restored: the scenario shows nothing".to_owned()),
         Demand::FewerCopies => fewer_copies(reports, evidence.connections),
         Demand::DatagramsCounted => datagrams_counted(reports, evidence.requests),
     }
+}
+
+/// Every report must say that packets or answers went the way that the scenario is about.
+fn another_way(reports: &[Value], what: &str, says_so: fn(&Value) -> bool) -> Option<String> {
+    let silent = reports.is_empty() || !reports.iter().all(says_so);
+    silent.then(|| format!("the report does not tell of {what}, and of nothing refused"))
 }
 
 fn datagrams_counted(reports: &[Report], (sent, received): (u64, u64)) -> Option<String> {
@@ -322,7 +339,8 @@ mod tests {
                 { "reason": "the filter", "times": 1 },
             ] },
             "comparison": [{ "labels": [{ "exchanges": 10, "compared": 9, "outcome_differs": 0, "size_differs": 2 }] }],
-            "feed": { "response_bytes": 2000 },
+            "feed": { "response_bytes": 2000, "responses_used": 7 },
+            "output": "copy", "intercepts": [], "transmit": { "failed": {} },
             "datagrams": {
                 "datagrams_captured": 30, "datagrams_copied": 20, "uncopied": { "not_sampled": 10 }, "copies": 60,
                 "fragments_captured": 7, "fragments_joined": 7, "datagrams_joined": 2,
@@ -367,6 +385,8 @@ mod tests {
             Demand::OneAtATime,
             Demand::HeldBack,
             Demand::Restored,
+            Demand::Framed,
+            Demand::SeenHere,
             Demand::FewerCopies,
             Demand::DatagramsCounted,
         ] {
@@ -392,6 +412,10 @@ mod tests {
             (Demand::Compared(90), with("/comparison/0/labels/0/compared", 8)),
             (Demand::OtherSizes, with("/comparison/0/labels/0/size_differs", 0)),
             (Demand::NoPayload, with("/feed/response_bytes", 1000)),
+            (Demand::Framed, with("/output", 0)),
+            (Demand::Framed, with("/transmit/failed", 1)),
+            (Demand::SeenHere, with("/feed/responses_used", 0)),
+            (Demand::SeenHere, with("/intercepts", 1)),
             (Demand::NoPayload, with("/modules/generations/0/calls", 100)),
             (Demand::NoPayload, json!({})),
             (Demand::HeldBack, with("/modules/discards/0/times", 3)),

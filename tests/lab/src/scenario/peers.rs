@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::scenario::module::Swap;
-use crate::scenario::{Mapping, Scenario};
+use crate::scenario::{Frames, Mapping, Scenario, WayBack};
+use crate::world::hop::Hop;
 use crate::world::host::Host;
 use crate::world::plan::ASSISTANT;
 use crate::world::process::{Launch, Process};
@@ -241,11 +242,22 @@ impl Peers {
         let all = scenario.mappings.iter().enumerate();
         let mine: Vec<&Mapping> =
             all.filter(|(index, _)| tcpcopy.serves(*index)).map(|(_, mapping)| mapping).collect();
-        let mappings: Vec<String> = mine.iter().map(|mapping| mapping.argument()).collect();
+        let argument = |mapping: &&Mapping| match tcpcopy.frames {
+            Some(Frames::Given) => mapping.linked_argument(),
+            Some(Frames::Resolved) | None => mapping.argument(),
+        };
+        let mappings: Vec<String> = mine.iter().map(argument).collect();
         let mut launch =
             Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy.path).args(["-x", &mappings.join(",")]);
-        launch =
-            if scenario.is_udp() { launch.arg("--udp") } else { launch.args(["-s", &ASSISTANT.to_string()]) };
+        launch = match scenario.way_back {
+            _ if scenario.is_udp() => launch.arg("--udp"),
+            WayBack::Intercept => launch.args(["-s", &ASSISTANT.to_string()]),
+            WayBack::OnOnline => launch.args(["--intercept-on", Hop::Copy.as_str()]),
+            WayBack::OnAssistant => launch.args(["--intercept-on", Hop::Response.as_str()]),
+        };
+        if tcpcopy.frames.is_some() {
+            launch = launch.args(["-o", Hop::Copy.as_str()]);
+        }
         launch = launch.args(tcpcopy.options);
         if scenario.is_recorded {
             // The C tcpcopy has it in its build.
@@ -315,7 +327,7 @@ impl Peers {
         if self.tcpcopy.make == Make::Ours {
             tcpcopy.wait_for_word(READY_WORD, READY)?;
         }
-        if scenario.is_udp() {
+        if !scenario.has_intercept() {
             return Ok(());
         }
         tcpcopy.wait_until("reach intercept", READY, || host.sockets(FEED_PORT, SocketState::Established) > 0)

@@ -20,6 +20,7 @@ use crate::scenario::{Action, Scenario, Who};
 use crate::traffic::{Shard, UsersPlan, UsersProgress, UsersRecord, monotonic_us};
 use crate::world::World;
 use crate::world::host::HostName;
+use crate::world::plan;
 use crate::world::process::{Launch, Process};
 use crate::world::procfs::Usage;
 
@@ -94,7 +95,7 @@ impl<'s> Stage<'s> {
         self.online.start(&self.world)?;
         for who in [Who::Target, Who::Intercept, Who::Tcpcopy] {
             let waits = who == Who::Tcpcopy && self.scenario.is_recorded;
-            let has_no_part = who == Who::Intercept && self.scenario.is_udp();
+            let has_no_part = who == Who::Intercept && !self.scenario.has_intercept();
             if !waits && !has_no_part && !self.scenario.is_down_at_first(who) {
                 self.start(who)?;
             }
@@ -126,7 +127,7 @@ impl<'s> Stage<'s> {
         let Some(mut recorder) = self.recorder.take() else { return Ok(()) };
         let status = recorder.finish(GOODBYE)?;
         ensure!(status.success(), "the recorder ended with {status}: {}", recorder.last_words());
-        let host = self.world.host(HostName::Online);
+        let host = self.world.host(self.scenario.host_of_tcpcopy());
         for index in 0..self.scenario.tcpcopies.len() {
             let report = self.report_path(index);
             let launch = self.peers.tcpcopy(self.scenario, index, self.world.scratch(), &report);
@@ -180,7 +181,10 @@ impl<'s> Stage<'s> {
     }
 
     fn start_tcpcopies(&mut self) -> Result<()> {
-        let host = self.world.host(HostName::Online);
+        let host = self.world.host(self.scenario.host_of_tcpcopy());
+        for frames in self.scenario.tcpcopies.iter().filter_map(|tcpcopy| tcpcopy.frames) {
+            plan::prepare_for_frames(frames)?;
+        }
         for index in 0..self.scenario.tcpcopies.len() {
             let launch =
                 self.peers.tcpcopy(self.scenario, index, self.world.scratch(), &self.report_path(index));

@@ -12,6 +12,7 @@ mod outages;
 pub(crate) mod plans;
 pub(crate) mod recordings;
 mod targets;
+mod ways;
 
 use crate::mysql;
 use crate::scenario::{Scenario, Tcpcopy};
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Scenario> {
         outages::outages(),
         faultless::shapes(),
         families::families(),
+        ways::ways(),
         copies::copies(),
         datagrams::datagrams(),
         modules::modules(),

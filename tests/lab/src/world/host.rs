@@ -70,6 +70,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("net/core/somaxconn", "65535"),
     ("net/ipv4/tcp_max_syn_backlog", "65535"),
     ("net/ipv6/conf/default/accept_ra", "0"),
+    // Until its link-local address is known to be its own alone, a host asks for no neighbour (RFC 4862 §5.4).
+    ("net/ipv6/conf/default/accept_dad", "0"),
     ("net/ipv6/conf/default/disable_ipv6", "0"),
 ];
 

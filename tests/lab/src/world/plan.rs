@@ -7,6 +7,8 @@
 //!                                      10.10.4.3 assistant ───── 10.10.3.3
 //! ```
 //!
+//! The target answers the users, and clients from 10.30/16, over the assistant; those from 10.40/16 over the online host.
+//!
 //! IPv6 follows the same numbers: 10.10.H.x is fd00:10:H::x, 10.20/16 is fd00:20::/64, 10.30/16 is fd00:30::/64.
 
 use std::fmt::Write;
@@ -14,6 +16,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::Result;
 
+use crate::scenario::Frames;
 use crate::world::hop::Hop;
 use crate::world::host::{HostName, ip, run_tool};
 
@@ -95,6 +98,28 @@ fn without_offloads(host: HostName, hop: Hop) -> Result<()> {
     run_tool("nsenter", &arguments, "")
 }
 
+/// The link-layer addresses of a hop's two ends.
+pub(crate) fn macs(hop: Hop) -> [String; 2] {
+    ends(hop).map(|end| end.mac)
+}
+
+/// Takes from the online host what frames to the target have to do without.
+pub(crate) fn prepare_for_frames(frames: Frames) -> Result<()> {
+    let [_, target] = ends(Hop::Copy);
+    let mut batch = String::new();
+    match frames {
+        Frames::Given => {
+            writeln!(batch, "route del {TARGET}/32")?;
+            writeln!(batch, "route del {TARGET_V6}/128")?;
+        }
+        Frames::Resolved => {
+            writeln!(batch, "neigh del {} dev {}", target.v4, Hop::Copy)?;
+            writeln!(batch, "neigh del {} dev {}", target.v6, Hop::Copy)?;
+        }
+    }
+    ip(&["-n", HostName::Online.as_str(), "-batch", "-"], &batch)
+}
+
 /// Gives a host its addresses, neighbours and routes, after all its hops are connected.
 ///
 /// Neighbours are permanent: a lossy hop must lose the traffic under test, not address resolution.
@@ -137,6 +162,7 @@ fn routes(host: HostName) -> &'static [&'static str] {
         HostName::Target => &[
             "10.20.0.0/16 via 10.10.3.3 dev response",
             "10.30.0.0/16 via 10.10.3.3 dev response",
+            "10.40.0.0/16 via 10.10.2.1 dev copy",
             "fd00:20::/64 via fd00:10:3::3 dev response",
             "fd00:30::/64 via fd00:10:3::3 dev response",
         ],

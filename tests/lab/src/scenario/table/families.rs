@@ -74,7 +74,7 @@ fn everyone(from: fn(u32) -> Sources) -> Vec<UsersPlan> {
 }
 
 /// Users at IPv6 addresses of their own.
-fn v6(count: u32) -> Sources {
+pub(super) fn v6(count: u32) -> Sources {
     Sources {
         addresses: vec![AddressRange { first: IpAddr::V6(FIRST_USER_V6), count }],
         ports: Ports::Ephemeral,

@@ -54,8 +54,8 @@ pub(super) fn shapes() -> Vec<Scenario> {
     let greeted = UsersPlan { greeting: true, ..short(200, 4) };
     let ports = || (0..12).map(|n| Mapping::v4(PORT + n)).collect();
     let halves = vec![
-        Tcpcopy { mappings: vec![0], options: &[] },
-        Tcpcopy { mappings: vec![1], options: &["-c", "10.30.0.x"] },
+        Tcpcopy { mappings: vec![0], ..Tcpcopy::default() },
+        Tcpcopy { mappings: vec![1], options: &["-c", "10.30.0.x"], ..Tcpcopy::default() },
     ];
     let slow_reader = Reading { bytes_per_second: Some(40_000), receive_buffer: Some(8192) };
     let slow_readers =

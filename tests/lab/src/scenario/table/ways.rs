@@ -1,0 +1,51 @@
+//! Rows in which packets leave, or answers come back, another way than usual.
+
+use std::time::Duration;
+
+use super::families::v6;
+use super::plans::{KIB, keepalive, row, short, uploads_of};
+use crate::scenario::demand::Demand;
+use crate::scenario::{Frames, Mapping, Scenario, Tcpcopy, WayBack};
+use crate::traffic::UsersPlan;
+use crate::world::plan::PORT;
+
+pub(super) fn ways() -> Vec<Scenario> {
+    let uploads = || UsersPlan { first_user: 2000, ..uploads_of(64 * KIB, 5, 20) };
+    let mixed = || vec![keepalive(50, 500, 3), UsersPlan { first_user: 1000, ..short(200, 3) }, uploads()];
+    let framed = |name, about, frames| Scenario {
+        users: mixed(),
+        tcpcopies: vec![Tcpcopy { frames: Some(frames), ..Tcpcopy::default() }],
+        demands: &[Demand::Framed],
+        ..row(name, about, None, 1.0, UsersPlan::default())
+    };
+    let seen = |name, about, way_back, options| Scenario {
+        users: mixed(),
+        way_back,
+        tcpcopies: vec![Tcpcopy { options, ..Tcpcopy::default() }],
+        demands: &[Demand::SeenHere],
+        ..row(name, about, None, 1.0, UsersPlan::default())
+    };
+    let framed_v6 = framed("frames-ipv6", "frames over IPv6, the next hop is asked", Frames::Resolved);
+    let from_assistant = seen(
+        "seen-on-assistant",
+        "a recording, replayed on the assistant, which sees the answers itself",
+        WayBack::OnAssistant,
+        &["-c", "10.30.0.x"],
+    );
+    vec![
+        framed("frames", "frames to addresses that are given, without a route", Frames::Given),
+        framed("frames-resolved", "frames to a next hop that is asked", Frames::Resolved),
+        Scenario {
+            mappings: vec![Mapping::v6(PORT)],
+            users: vec![UsersPlan { sources: v6(50), ..keepalive(50, 500, 3) }],
+            ..framed_v6
+        },
+        seen(
+            "seen-here",
+            "the answers come to the online host, and tcpcopy sees them there",
+            WayBack::OnOnline,
+            &["-c", "10.40.0.x"],
+        ),
+        Scenario { is_recorded: true, drain: Duration::from_secs(60), ..from_assistant },
+    ]
+}
