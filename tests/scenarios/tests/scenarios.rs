@@ -90,6 +90,7 @@ scenarios! {
     two_tcpcopies_copy_half_of_the_datagrams_each: "udp-shared",
     recorded_datagrams_are_copied: "udp-offline",
     datagrams_are_cut_to_a_smaller_mtu: "udp-small-mtu",
+    datagrams_leave_in_frames: "udp-frames",
     the_demo_passes: "demo",
 }
 

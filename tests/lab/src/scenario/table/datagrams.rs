@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plans::row;
 use crate::datagrams::SendersPlan;
 use crate::scenario::demand::Demand;
-use crate::scenario::{Mapping, Scenario, Server, Tcpcopy};
+use crate::scenario::{Frames, Mapping, Scenario, Server, Tcpcopy};
 use crate::traffic::{AddressRange, Ports, Sources, UsersPlan};
 use crate::world::plan::{FIRST_USER, FIRST_USER_V6, ONLINE, PORT, TARGET_V6};
 
@@ -58,6 +58,11 @@ pub(super) fn datagrams() -> Vec<Scenario> {
             drain: Duration::from_secs(60),
             tcpcopies: one(&["-a", "4"]),
             ..udp("udp-offline", "recorded datagrams, four times as fast", from(FIRST_USER.into(), 20), 56)
+        },
+        Scenario {
+            tcpcopies: vec![Tcpcopy { frames: Some(Frames::Resolved), ..Tcpcopy::default() }],
+            demands: &[Demand::DatagramsCounted, Demand::Framed],
+            ..udp("udp-frames", "datagrams in frames, the next hop is asked", from(FIRST_USER.into(), 20), 56)
         },
         Scenario {
             tcpcopies: one(&["-M", "600"]),

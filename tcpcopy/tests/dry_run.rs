@@ -1,0 +1,121 @@
+//! `--dry-run`: what would be sent is in the file, nothing is sent, and nobody has to be there.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use tcpcopy_core::net::{FileInput, Recording};
+use tcpcopy_core::wire::{Endpoint, Flags, Instant, Ipv4Identification, Segment, SeqNum, emit, parse_ip};
+
+const USER: &str = "203.0.113.7:40000";
+const ONLINE: &str = "192.0.2.1:80";
+const TARGET: &str = "198.51.100.2:8080";
+const REQUESTS: [&[u8]; 3] = [b"one", b"two, after an answer", b"three"];
+
+fn end(text: &str) -> Endpoint {
+    text.parse::<SocketAddr>().unwrap().into()
+}
+
+/// A packet of the user, `payload` behind the `said` bytes before, who has heard `heard` bytes.
+fn packet(flags: Flags, said: u32, heard: u32, payload: &[u8]) -> Vec<u8> {
+    let segment = Segment {
+        source: end(USER),
+        destination: end(ONLINE),
+        seq: SeqNum(1000 + said),
+        ack: SeqNum(if flags.ack() { 5000 + heard } else { 0 }),
+        flags,
+        window: 60_000,
+        ttl: 64,
+        ..Segment::default()
+    };
+    let mut bytes = vec![0; 1500];
+    let len = emit(&segment, Ipv4Identification(7), [payload, &[]], &mut bytes).unwrap();
+    bytes.truncate(len);
+    bytes
+}
+
+/// What a user said on one connection, ten milliseconds between two packets: a pcap of bare IP.
+fn record(path: &Path) {
+    let mut packets = vec![packet(Flags::SYN, 0, 0, b""), packet(Flags::ACK, 1, 1, b"")];
+    let mut said = 1;
+    for (turn, request) in REQUESTS.iter().enumerate() {
+        packets.push(packet(Flags::ACK | Flags::PSH, said, 1 + 100 * turn as u32, request));
+        said += request.len() as u32;
+    }
+    packets.push(packet(Flags::ACK | Flags::FIN, said, 301, b""));
+    packets.push(packet(Flags::ACK, said + 1, 302, b""));
+    let mut file = [0xa1b2_c3d4_u32, 2 | 4 << 16, 0, 0, 65_535, 101].map(u32::to_ne_bytes).concat();
+    for (number, packet) in packets.iter().enumerate() {
+        let len = packet.len() as u32;
+        file.extend([1_700_000_000, 10_000 * number as u32, len, len].map(u32::to_ne_bytes).concat());
+        file.extend(packet);
+    }
+    fs::write(path, file).unwrap();
+}
+
+fn dry_run(recording: &Path, file: &Path) -> Command {
+    let mapping = format!("{ONLINE}-{TARGET}");
+    let arguments = ["-x", &mapping, "--admin", "none", "--offline", "-i"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcpcopy"));
+    command.args(arguments).arg(recording).arg("--dry-run").arg(file);
+    command
+}
+
+#[test]
+fn everything_that_would_be_sent_is_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recording, file) = (folder.path().join("users.pcap"), folder.path().join("sent.pcapng"));
+    record(&recording);
+    let output = dry_run(&recording, &file).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(format!("{report}{said}").contains("Written to the file, and not sent"), "{report}{said}");
+
+    let mut written = Recording::open(&[FileInput::Path(file)], None).unwrap();
+    let (mut stream, mut flags, mut last) = (Vec::<u8>::new(), Vec::new(), Instant::ZERO);
+    while let Some(frame) = written.next_frame() {
+        let segment = parse_ip(frame.bytes, frame.wire_len).unwrap();
+        assert_eq!((segment.source, segment.destination), (end(USER), end(TARGET)));
+        assert!(frame.captured_at >= last);
+        last = frame.captured_at;
+        stream.extend(segment.payload);
+        flags.push(segment.flags);
+    }
+    assert_eq!(stream, REQUESTS.concat());
+    assert!(flags.first().is_some_and(|first| *first == Flags::SYN), "{flags:?}");
+    assert_eq!(flags.iter().filter(|flags| flags.fin()).count(), 1, "{flags:?}");
+    assert!(flags.iter().all(|flags| !flags.rst()), "{flags:?}");
+}
+
+#[test]
+fn a_file_that_cannot_grow_ends_the_run_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recording, file) = (folder.path().join("users.pcap"), folder.path().join("sent.pcapng"));
+    record(&recording);
+    // At most 512 bytes, and not the signal that usually comes with it.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh"]);
+    let tcpcopy = dry_run(&recording, &file);
+    let output = command.arg(tcpcopy.get_program()).args(tcpcopy.get_args()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert_eq!(
+        last,
+        "tcpcopy: nothing more can be sent: the file cannot be written: File too large (os error 27)"
+    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("not_written"), "{output:?}");
+}
+
+#[test]
+fn a_place_where_nothing_can_be_written_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("users.pcap");
+    record(&recording);
+    let output = dry_run(&recording, Path::new("/dev/full")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write /dev/full: No space left on device"), "{said}");
+}
