@@ -1,5 +1,5 @@
-//! [`RawIpSink`], flushed after so many packets, against one `sendto` per packet: rate, CPU per packet, and the ratio
-//! within the run. Sends over a veth pair in a network namespace of its own.
+//! [`RawIpSink`] and [`EthernetSink`], flushed after so many packets, against one `sendto` per packet on a raw IP socket:
+//! rate, CPU per packet, and the ratio within the run. Sends over a veth pair in a network namespace of its own.
 //!
 //! `cargo bench -p tcpcopy-net --bench transmit`
 
@@ -20,15 +20,52 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tcpcopy_net::{RawIpSink, Sink};
+use tcpcopy_net::{EthernetOptions, EthernetSink, EthernetTarget, RawIpSink, Sink};
 
 use packet::tcp;
 use veth::{CLIENT_V4, TARGET_V4};
 
 const PACKETS: usize = 102_400;
 const ROUNDS: usize = 7;
-/// Packets between two flushes; none: a plain `sendto` for each packet.
-const METHODS: [Option<usize>; 5] = [None, Some(1), Some(4), Some(16), Some(64)];
+const METHODS: [Method; 8] = [
+    Method::Plain,
+    Method::RawIp(1),
+    Method::RawIp(4),
+    Method::RawIp(16),
+    Method::RawIp(64),
+    Method::Ethernet(1),
+    Method::Ethernet(16),
+    Method::Ethernet(64),
+];
+
+/// How packets are sent.
+#[derive(Clone, Copy)]
+enum Method {
+    /// A plain `sendto` for each.
+    Plain,
+    /// Through the sink, with so many between two flushes.
+    RawIp(usize),
+    /// The same in frames.
+    Ethernet(usize),
+}
+
+impl Method {
+    fn name(self) -> String {
+        match self {
+            Self::Plain => "sendto".to_owned(),
+            Self::RawIp(every) => format!("raw IP x{every}"),
+            Self::Ethernet(every) => format!("frames x{every}"),
+        }
+    }
+
+    fn cost(self, packet: &[u8]) -> Cost {
+        match self {
+            Self::Plain => plain(packet),
+            Self::RawIp(every) => batched(&mut RawIpSink::open().unwrap(), packet, every),
+            Self::Ethernet(every) => batched(&mut ethernet(), packet, every),
+        }
+    }
+}
 
 fn main() {
     if namespace::is_inside() {
@@ -42,22 +79,22 @@ fn main() {
 
 fn compare() {
     veth::lay();
-    println!("{:>8} {:>10} {:>12} {:>14} {:>8}", "payload", "method", "packets/s", "CPU ns/packet", "ratio");
+    println!("{:>8} {:>12} {:>12} {:>14} {:>8}", "payload", "method", "packets/s", "CPU ns/packet", "ratio");
     for payload in [0, 100, 1000] {
         let packet = tcp(CLIENT_V4, TARGET_V4, 80, 1, &vec![7; payload]);
         let mut best = [Cost::WORST; METHODS.len()];
         // In turns, so that whatever else the machine does meets all of them.
         for _ in 0..ROUNDS {
             for (method, best) in METHODS.iter().zip(&mut best) {
-                best.improve(method.map_or_else(|| plain(&packet), |every| batched(&packet, every)));
+                best.improve(method.cost(&packet));
             }
         }
         for (method, cost) in METHODS.iter().zip(&best) {
-            let name = method.map_or("sendto".to_owned(), |every| format!("sink x{every}"));
+            let name = method.name();
             let rate = PACKETS as f64 / cost.wall.as_secs_f64();
             let cpu = cost.cpu.as_nanos() as f64 / PACKETS as f64;
             let ratio = cost.cpu.as_secs_f64() / best[0].cpu.as_secs_f64();
-            println!("{payload:>8} {name:>10} {rate:>12.0} {cpu:>14.0} {ratio:>8.2}");
+            println!("{payload:>8} {name:>12} {rate:>12.0} {cpu:>14.0} {ratio:>8.2}");
         }
     }
 }
@@ -72,8 +109,12 @@ fn plain(packet: &[u8]) -> Cost {
     })
 }
 
-fn batched(packet: &[u8], every: usize) -> Cost {
-    let mut sink = RawIpSink::open().unwrap();
+fn ethernet() -> EthernetSink {
+    let target = EthernetTarget { addr: TARGET_V4.parse().unwrap(), source: None, next_hop: None };
+    EthernetSink::open(&EthernetOptions { device: "near".to_owned(), targets: vec![target] }).unwrap()
+}
+
+fn batched(sink: &mut impl Sink, packet: &[u8], every: usize) -> Cost {
     measure(|| {
         for _ in 0..PACKETS / every {
             (0..every).for_each(|_| sink.send(packet).unwrap());

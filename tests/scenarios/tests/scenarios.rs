@@ -52,6 +52,8 @@ scenarios! {
     frames_go_to_a_next_hop_that_is_asked: "frames-resolved",
     frames_carry_ipv6: "frames-ipv6",
     answers_are_seen_without_intercept: "seen-here",
+    answers_that_are_seen_without_intercept_reach_modules: "seen-here-module",
+    payload_is_seen_from_the_first_module_on: "seen-here-late-module",
     a_recording_is_replayed_on_the_assistant: "seen-on-assistant",
     nginx_serves_online_and_target: "nginx",
     many_mappings_share_one_process: "many-mappings",

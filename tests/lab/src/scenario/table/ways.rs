@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::families::v6;
-use super::plans::{KIB, keepalive, row, short, uploads_of};
+use super::modules::{COMPARING, served_by};
+use super::plans::{KIB, at, keepalive, row, short, uploads_of};
 use crate::scenario::demand::Demand;
-use crate::scenario::{Frames, Mapping, Scenario, Tcpcopy, WayBack};
+use crate::scenario::module::Swap;
+use crate::scenario::{Action, Frames, Mapping, Scenario, Tcpcopy, WayBack};
 use crate::traffic::UsersPlan;
 use crate::world::plan::PORT;
 
@@ -32,6 +34,27 @@ pub(super) fn ways() -> Vec<Scenario> {
         WayBack::OnAssistant,
         &["-c", "10.30.0.x"],
     );
+    let with_module = Scenario {
+        demands: &[Demand::SeenHere, Demand::AllServed, Demand::Compared(95), Demand::SameOutcomes],
+        ..seen(
+            "seen-here-module",
+            "a module reads the payload of answers that tcpcopy sees itself",
+            WayBack::OnOnline,
+            &["-c", "10.40.0.x"],
+        )
+    };
+    let swap = Swap { mapping: 0, module: COMPARING, migrate: false, refusal: None };
+    let late_module = Scenario {
+        users: vec![short(200, 4)],
+        events: vec![at(0.5, Action::Swap(swap))],
+        demands: &[Demand::SeenHere, Demand::Compared(90), Demand::SameOutcomes],
+        ..seen(
+            "seen-here-late-module",
+            "the same for a module that is loaded while headers only are captured",
+            WayBack::OnOnline,
+            &["-c", "10.40.0.x"],
+        )
+    };
     vec![
         framed("frames", "frames to addresses that are given, without a route", Frames::Given),
         framed("frames-resolved", "frames to a next hop that is asked", Frames::Resolved),
@@ -46,6 +69,8 @@ pub(super) fn ways() -> Vec<Scenario> {
             WayBack::OnOnline,
             &["-c", "10.40.0.x"],
         ),
+        served_by(COMPARING, with_module),
+        late_module,
         Scenario { is_recorded: true, drain: Duration::from_secs(60), ..from_assistant },
     ]
 }
