@@ -50,7 +50,7 @@ const PACKET_BYTES: usize = 65_536;
 /// Packets sent before the capture rings are looked at again: sending takes longer than anything else, and the
 /// rings must not fill meanwhile.
 const TRANSMIT_BATCH: usize = 256;
-/// With modules, so long is waited for an intercept before sessions begin without one.
+/// With modules, so long is waited for an intercept, or for payload, before sessions begin without.
 const WAY_BACK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// tcpcopy's loop for TCP, on one thread.

@@ -125,8 +125,17 @@ impl WayBack {
     pub(crate) fn is_open(&self) -> bool {
         match self {
             Self::Feeds(feeds) => feeds.reaches_one(),
-            Self::Sightings(sightings) => sightings.is_alive(),
+            Self::Sightings(sightings) => sightings.is_open(),
             Self::Nobody(_) => true,
+        }
+    }
+
+    /// A module is loaded that may want payload of responses; whether it takes a moment until that can be had. Feeds ask
+    /// for it session by session.
+    pub(crate) fn expect_payload(&mut self) -> bool {
+        match self {
+            Self::Sightings(sightings) => sightings.expect_payload(),
+            Self::Feeds(_) | Self::Nobody(_) => false,
         }
     }
 

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use tcpcopy_engine::{SessionSummary, Verdict};
 use tcpcopy_wire::Instant;
 
-use super::Replay;
+use super::{Replay, WAY_BACK_PATIENCE};
 use crate::admin::{
     Answer, MOST_SESSIONS, MappingStatus, Question, SessionLine, SessionsAnswer, StatsAnswer, StatusAnswer,
     SwapAnswer, VerdictTotals,
@@ -30,6 +30,9 @@ impl Replay {
     fn swap(&mut self, fresh: Fresh, migrates: bool, now: Instant) -> SwapAnswer {
         if fresh.wants_online && !self.captures_answers {
             self.capture_answers();
+        }
+        if self.way_back.expect_payload() {
+            self.way_back_awaited_until = Some(now + WAY_BACK_PATIENCE);
         }
         let module = fresh.name.clone();
         let replaced = self.modules.serving(&self.engine, fresh.mapping).cloned();

@@ -67,6 +67,20 @@ impl Sightings {
         self.captures.is_alive()
     }
 
+    /// Whether responses are captured as they are wanted.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_alive() && !self.captures.is_widening()
+    }
+
+    /// Captures payload from now on; whether that is yet to begin.
+    pub(super) fn expect_payload(&mut self) -> bool {
+        if !std::mem::replace(&mut self.captures_payload, true) {
+            log::info!("a module may want payload: responses are captured with theirs");
+            self.captures.widen(|options| Some(with_payload(options)));
+        }
+        !self.is_open()
+    }
+
     pub(super) fn look(&mut self) {
         self.captures.look_everywhere();
     }
@@ -77,11 +91,6 @@ impl Sightings {
 
     pub(super) fn register(&mut self, registration: Registration) {
         self.claims.register(registration);
-        if self.claims.wants_payload && !self.captures_payload {
-            self.captures_payload = true;
-            log::info!("a module wants payload: responses are captured with theirs");
-            self.captures.widen(|options| Some(with_payload(options)));
-        }
     }
 
     pub(super) fn read(&mut self, mut on_response: impl FnMut(SessionId, &Segment<'_>)) {
@@ -131,8 +140,6 @@ struct Claims {
     flows: HashMap<SessionId, Flow>,
     /// Targets may answer from other addresses than the sessions were opened to.
     dnat: bool,
-    /// Some session has wanted payload.
-    wants_payload: bool,
 }
 
 impl Claims {
@@ -143,14 +150,12 @@ impl Claims {
     fn register(&mut self, registration: Registration) {
         match registration {
             Registration::Add { id, flow, depth } => {
-                self.wants_payload |= depth > 0;
                 self.remove(id);
                 let flow = self.key(flow);
                 self.by_flow.insert(flow, Claim { id, depth });
                 self.flows.insert(id, flow);
             }
             Registration::Depth { id, depth } => {
-                self.wants_payload |= depth > 0;
                 let claim = self.flows.get(&id).and_then(|flow| self.by_flow.get_mut(flow));
                 if let Some(claim) = claim.filter(|claim| claim.id == id) {
                     claim.depth = depth;
@@ -248,14 +253,5 @@ mod tests {
         claims.register(add(ONE, "10.9.0.1:4000", 0));
         assert_eq!(owner(&claims, "172.17.0.5:80", "10.9.0.1:4000"), Some((ONE, 0)));
         assert_eq!(owner(&claims, "172.17.0.5:81", "10.9.0.1:4000"), None);
-    }
-
-    #[test]
-    fn payload_is_wanted_from_the_first_depth_on() {
-        let mut claims = Claims::new(false);
-        claims.register(add(ONE, "10.9.0.1:4000", 0));
-        assert!(!claims.wants_payload);
-        claims.register(Registration::Depth { id: SessionId::from_bits(ONE), depth: 1 });
-        assert!(claims.wants_payload);
     }
 }

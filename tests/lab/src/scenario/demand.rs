@@ -44,7 +44,7 @@ pub enum Demand {
     HeldBack,
     /// Packets left as frames on the device of the copy hop, none was refused, and none found no way.
     Framed,
-    /// tcpcopy saw the answers itself.
+    /// tcpcopy saw the answers itself, and modules that compare missed none.
     SeenHere,
     /// The module had to log in again, or in the middle of a session, and to restore what the session had been.
     Restored,
@@ -228,7 +228,12 @@ fn complaint(demand: &Demand, reports: &[Report], evidence: &Evidence<'_>) -> Op
         }),
         Demand::SeenHere => another_way(evidence.reports, "answers seen by tcpcopy itself", |report| {
             let is_alone = report["intercepts"] == Value::Array(Vec::new());
-            is_alone && report["feed"]["responses_used"].as_u64().is_some_and(|used| used > 0)
+            let unheard = |row: &Value| row["without_target"].as_u64().is_none_or(|missing| missing > 0);
+            let mappings = report["comparison"].as_array().into_iter().flatten();
+            let mut rows = mappings.filter_map(|mapping| mapping["labels"].as_array()).flatten();
+            is_alone
+                && !rows.any(unheard)
+                && report["feed"]["responses_used"].as_u64().is_some_and(|used| used > 0)
         }),
         Demand::Restored => (evidence.restoring == 0)
             .then(|| "no session had to be restored: the scenario shows nothing".to_owned()),
@@ -338,7 +343,7 @@ mod tests {
                 { "reason": "read only: it locks", "times": 3 },
                 { "reason": "the filter", "times": 1 },
             ] },
-            "comparison": [{ "labels": [{ "exchanges": 10, "compared": 9, "outcome_differs": 0, "size_differs": 2 }] }],
+            "comparison": [{ "labels": [{ "exchanges": 10, "compared": 9, "outcome_differs": 0, "size_differs": 2, "without_target": 0 }] }],
             "feed": { "response_bytes": 2000, "responses_used": 7 },
             "output": "copy", "intercepts": [], "transmit": { "failed": {} },
             "datagrams": {
@@ -416,6 +421,7 @@ mod tests {
             (Demand::Framed, with("/transmit/failed", 1)),
             (Demand::SeenHere, with("/feed/responses_used", 0)),
             (Demand::SeenHere, with("/intercepts", 1)),
+            (Demand::SeenHere, with("/comparison/0/labels/0/without_target", 1)),
             (Demand::NoPayload, with("/modules/generations/0/calls", 100)),
             (Demand::NoPayload, json!({})),
             (Demand::HeldBack, with("/modules/discards/0/times", 3)),
