@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
-use crate::{Failure, config_file, wrong_usage};
+use crate::{Failure, config_file, shell_word, wrong_usage};
 
 /// The command `config` of either program.
 #[derive(Clone, Debug, Args)]
@@ -52,24 +52,6 @@ impl ConfigCommand {
 }
 
 fn answer(file: &Path, words: &[OsString]) -> String {
-    let words: Vec<String> = words.iter().map(|word| quoted(&word.to_string_lossy())).collect();
+    let words: Vec<String> = words.iter().map(|word| shell_word(&word.to_string_lossy())).collect();
     format!("{} is right; it amounts to:\n{}", file.display(), words.join(" "))
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.,:/@%+[]".contains(&byte);
-    if word.bytes().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_wants_it() {
-        assert_eq!(quoted("--mapping=[fd00::1]:80-10.0.0.1:80"), "--mapping=[fd00::1]:80-10.0.0.1:80");
-        assert_eq!(quoted("--filter=tcp and src port 80"), "'--filter=tcp and src port 80'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-    }
 }

@@ -20,6 +20,10 @@ And on the online host:
 
     tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.20.0.x
 
+With plan or doctor in front of the same options, it prints what is to be done on each host, or checks whether it was:
+
+    tcpcopy doctor -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.20.0.x
+
 What was recorded on Monday, twice as fast:
 
     tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 --offline -i 'monday-*.pcap.gz' -a 2
@@ -36,5 +40,5 @@ MySQL, with passwords of the target in a file:
 
 /var/log/tcpcopy.log: the log of a daemon (-d) without -l.",
     ),
-    ("SEE ALSO", "intercept(1), pcap-filter(7), tcpcopy-ctl(1)"),
+    ("SEE ALSO", "intercept(1), pcap-filter(7), tcpcopy-ctl(1), tcpcopy-doctor(1), tcpcopy-plan(1)"),
 ];

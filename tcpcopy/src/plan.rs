@@ -8,7 +8,7 @@ use std::env;
 use std::io::{self, Write};
 
 use clap::Args;
-use tcpcopy_cli::Failure;
+use tcpcopy_cli::{Failure, shell_word};
 
 use crate::configuration;
 use crate::flags::Flags;
@@ -26,35 +26,13 @@ impl Plan {
     /// # Errors
     /// [`Failure`] for options that cannot be replayed with.
     pub(crate) fn run(&self) -> Result<(), Failure> {
+        self.flags.must_be_of_connections("plan")?;
         let replay = configuration::of(&self.flags)?;
         // Behind the program's name and the command.
-        let options: Vec<String> = env::args().skip(2).map(|word| quoted(&word)).collect();
+        let options: Vec<String> = env::args().skip(2).map(|word| shell_word(&word)).collect();
         let hosts = Hosts { replay: &replay, options: &options.join(" ") };
         // Nobody may be there to read it.
         let _ = io::stdout().write_all(hosts.to_string().as_bytes());
         Ok(())
-    }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/[]=@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("80-10.10.3.2:8080"), "80-10.10.3.2:8080");
-        assert_eq!(quoted("tcp and dst port 80"), "'tcp and dst port 80'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

@@ -18,6 +18,7 @@ pub mod table;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::datagrams::SendersPlan;
 use crate::mysql::clients::Clients;
 use crate::mysql::servers::Engine;
 use crate::scenario::demand::Demand;
@@ -49,6 +50,8 @@ pub struct Scenario {
     pub users: Vec<UsersPlan>,
     /// More users beside them, whose requests do not count: they send what a module is to break on.
     pub spoilers: Vec<UsersPlan>,
+    /// Who sends datagrams, where the servers receive some. Targets are filled in from the mappings.
+    pub senders: Vec<SendersPlan>,
     /// Clients of a database, where the servers are some.
     pub clients: Vec<Clients>,
     /// The online server.
@@ -127,6 +130,8 @@ pub enum Server {
     Tagged(ServerPlan),
     /// nginx; what it received is read from its access log.
     Nginx,
+    /// Something that receives datagrams: then no intercept is part of the scenario.
+    Datagrams,
     /// A database; what it executed is read from its general log.
     Database(Engine),
 }
@@ -251,6 +256,7 @@ impl Scenario {
             mappings: vec![Mapping::v4(PORT)],
             users: vec![users],
             spoilers: Vec::new(),
+            senders: Vec::new(),
             clients: Vec::new(),
             online: Server::Tagged(ServerPlan::default()),
             target: Server::Tagged(ServerPlan::default()),
@@ -275,6 +281,12 @@ impl Scenario {
             Action::Cut(_) | Action::Open(_) | Action::Swap(_) | Action::Disconnect => false,
         };
         self.events.iter().find(about).is_some_and(|event| matches!(event.action, Action::Start(_)))
+    }
+
+    /// Whether datagrams are copied.
+    #[must_use]
+    pub fn is_udp(&self) -> bool {
+        self.target == Server::Datagrams
     }
 
     /// Every module of it, those that are not to load included.
