@@ -10,6 +10,8 @@ TARGET = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"targ
 LAB = $(TARGET)/release/lab
 # The protocol modules that scenarios of the lab load.
 MODULES = -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-tagged -p tcpcopy-mod-mysql
+# A client that scenarios with databases start.
+CLIENTS = -p tcpcopy-lab-mysql-async
 
 # Databases and their clients are installed where they are wanted.
 DEPS = $(if $(findstring mysql,$(SCENARIO)),mysql)
@@ -44,7 +46,7 @@ check-lab: release
 	@$(LAB) check
 
 release: deps
-	@$(CARGO) build --release --quiet -p tcpcopy -p intercept -p tcpcopy-lab $(MODULES)
+	@$(CARGO) build --release --quiet -p tcpcopy -p intercept -p tcpcopy-lab $(CLIENTS) $(MODULES)
 
 test: lint unit doc
 

@@ -39,6 +39,17 @@ pub(crate) fn seem_to_be_there(payload: &[u8]) -> bool {
     payload.get(2) == Some(&1)
 }
 
+/// Whether a payload of COM_STMT_EXECUTE for a statement with so many parameters seems to be in the form that carries
+/// attributes. The first execution of a statement says types, and only in one of the forms do its values end where it does.
+pub(crate) fn execution_seems_to_carry_them(payload: &[u8], parameters: u16) -> bool {
+    let has_count = payload.get(TO_FLAGS).is_some_and(|flags| flags & HAS_COUNT != 0);
+    let ends_with_values = |carries_attributes| {
+        let execution = Execution::read(payload, parameters, carries_attributes);
+        execution.is_some_and(|execution| execution.ends_with_values(payload))
+    };
+    has_count || (ends_with_values(true) && !ends_with_values(false))
+}
+
 /// A value in the binary form is passed over.
 fn pass_value(kind: u16, fields: &mut Fields<'_>) -> Option<()> {
     let length = match kind as u8 {
@@ -92,6 +103,24 @@ impl<'a> Execution<'a> {
         let length = payload.len() - fields.0.len();
         let types = says_types.then(|| &before[..before.len() - fields.0.len()]);
         Some(Self { length, nulls, types, has_names: carries_attributes })
+    }
+
+    /// Whether the values are as long as the types say.
+    fn ends_with_values(&self, payload: &[u8]) -> bool {
+        let (Some(types), Some(values)) = (self.types, payload.get(self.length..)) else { return false };
+        let (mut types, mut values) = (Fields(types), Fields(values));
+        let mut index = 0;
+        while let Some(kind) = types.u16() {
+            if self.has_names && types.length_encoded_bytes().is_none() {
+                return false;
+            }
+            let is_null = self.nulls.get(index / 8).is_some_and(|nulls| nulls >> (index % 8) & 1 == 1);
+            if !is_null && pass_value(kind, &mut values).is_none() {
+                return false;
+            }
+            index += 1;
+        }
+        values.is_empty()
     }
 
     /// The types of the statement's parameters, two bytes each, if it says them.
@@ -173,6 +202,37 @@ mod tests {
     }
 
     #[test]
+    fn an_execution_is_said_with_a_place_for_attributes() {
+        let payload = b"\x17\x01\0\0\0\0\x01\0\0\0\0\x01\x08\0\x2a\0\0\0\0\0\0\0";
+        let execution = Execution::read(payload, 1, false).unwrap();
+        let written = execution.write(payload, 1, execution.types(1).as_deref(), true);
+        assert_eq!(written, b"\x17\x01\0\0\0\0\x01\0\0\0\x01\0\x01\x08\0\0");
+    }
+
+    #[test]
+    fn the_form_of_an_execution_is_seen() {
+        let head = b"\x17\x01\0\0\0\0\x01\0\0\0";
+        for (parameters, rest, carries) in [
+            (1, &b"\0\x01\x08\0\x2a\0\0\0\0\0\0\0"[..], false),
+            (1, b"\x01\0\x01\x08\0\0\x2a\0\0\0\0\0\0\0", true),
+            // Nothing but NULL.
+            (1, b"\x01\x01\x06\0", false),
+            (1, b"\x01\x01\x01\x06\0\0", true),
+            (2, b"\x02\x01\xfd\0\x06\0\x01a", false),
+            (2, b"\x02\x02\x01\xfd\0\0\x06\0\0\x01a", true),
+            (0, b"", false),
+        ] {
+            let payload = [&head[..], rest].concat();
+            assert_eq!(
+                execution_seems_to_carry_them(&payload, parameters),
+                carries,
+                "{}",
+                rest.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
     fn types_can_be_said_that_the_user_did_not_say() {
         let payload = b"\x17\x01\0\0\0\0\x01\0\0\0\0\0\x07";
         let execution = Execution::read(payload, 1, false).unwrap();
@@ -196,6 +256,7 @@ mod tests {
         #[test]
         fn nothing_breaks_it(payload in proptest::collection::vec(any::<u8>(), 0..80), parameters in 0..20_u16, longer: bool) {
             text_begins_at(&payload);
+            execution_seems_to_carry_them(&payload, parameters);
             if let Some(execution) = Execution::read(&payload, parameters, longer) {
                 let types = execution.types(parameters);
                 execution.write(&payload, parameters, types.as_deref(), false);

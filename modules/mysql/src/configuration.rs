@@ -2,6 +2,7 @@
 
 mod account;
 mod legacy;
+mod limits;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,6 +13,8 @@ use tcpcopy_plugin_api::{Configuration, ConfigurationError};
 
 pub(crate) use account::Account;
 use account::AccountTable;
+pub(crate) use limits::Limits;
+use limits::LimitsTable;
 
 use crate::filter::{Filter, Selection};
 
@@ -27,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) compares: bool,
     pub(crate) lost_transaction: LostTransaction,
     pub(crate) filter: Filter,
+    pub(crate) limits: Limits,
 }
 
 /// What becomes of the rest of a transaction whose beginning was lost with the target's connection.
@@ -51,6 +55,7 @@ struct File {
     lost_transaction: LostTransaction,
     only: Selection,
     never: Selection,
+    limits: LimitsTable,
 }
 
 impl Settings {
@@ -81,6 +86,7 @@ impl Settings {
             compares: file.compare,
             lost_transaction: file.lost_transaction,
             filter: Filter { only: file.only, never: file.never },
+            limits: file.limits.into(),
         })
     }
 
@@ -140,6 +146,12 @@ mod tests {
             [never]
             users = ["root"]
             statements = ["(?i)^\\s*call"]
+            [limits]
+            looked_at_kib = 1
+            preparations_mib = 2
+            settings_kib = 3
+            unanswered = 44
+            early_answers_kib = 5
             "#,
         )
         .unwrap();
@@ -150,6 +162,40 @@ mod tests {
         assert_eq!(settings.account(b"bob").unwrap().user, "copy");
         assert!(settings.read_only && settings.compares);
         assert_eq!(settings.lost_transaction, LostTransaction::Skip);
+        let limits = Limits {
+            looked_at: 1 << 10,
+            preparations: 2 << 20,
+            settings: 3 << 10,
+            unanswered: 44,
+            early_answers: 5 << 10,
+        };
+        assert_eq!(settings.limits, limits);
+        assert_eq!(read("user app@secret;").unwrap().limits, Limits::default());
+    }
+
+    #[test]
+    fn a_limit_out_of_its_range_is_refused_with_the_range() {
+        for (key, least, most) in [
+            ("looked_at_kib", 1, 1024),
+            ("preparations_mib", 1, 1024),
+            ("settings_kib", 1, 65_536),
+            ("unanswered", 16, 65_536),
+            ("early_answers_kib", 1, 16_384),
+        ] {
+            let text = |value: i64| {
+                format!("default_account = {{ user = 'a', password = '' }}\n[limits]\n{key} = {value}")
+            };
+            assert!(read(&text(least)).is_ok() && read(&text(most)).is_ok());
+            for value in [least - 1, most + 1, -1, i64::MAX] {
+                let sentence = read(&text(value)).unwrap_err();
+                assert_eq!(
+                    sentence,
+                    format!("line 3: {value} is out of range: it can be from {least} to {most}")
+                );
+            }
+        }
+        assert!(read("[limits]\nlooked_at = 1").unwrap_err().contains("line 2: unknown field `looked_at`"));
+        assert!(read("[limits]\nunanswered = 'many'").unwrap_err().contains("line 2"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tcpcopy_plugin_api::ledger::Ledger;
 use tcpcopy_plugin_api::{Actions, Conversation, Depth, GiveUp, Side};
 
 use crate::compression::Compression;
-use crate::configuration::{LostTransaction, Settings};
+use crate::configuration::Settings;
 use crate::conversation::answers::OnlineStream;
 use crate::conversation::entry::Entering;
 use crate::conversation::restoration::Restoration;
@@ -30,7 +30,7 @@ use crate::session::Session;
 use crate::sql::Digests;
 
 /// A snapshot begins with the version of its form.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 const NO_DEFAULT: &str =
     "the connection was joined in its middle, and there is no [default_account] to log in with";
 const LOST_ANSWER: &str = "what the target answered was lost on the way back";
@@ -64,6 +64,8 @@ pub(crate) struct MysqlConversation {
     skips_transaction: bool,
     /// The user's session is being reset: nothing more is said until it is.
     is_resetting: bool,
+    /// Whether the user's last text came behind attributes.
+    carries_attributes: Option<bool>,
     /// The user has said good-bye.
     has_quit: bool,
     /// The user will say nothing more.
@@ -168,6 +170,7 @@ impl MysqlConversation {
             file: File::NotWanted,
             skips_transaction: false,
             is_resetting: false,
+            carries_attributes: None,
             has_quit: false,
             has_left: false,
             is_unsure: joined,
@@ -289,17 +292,12 @@ impl Conversation for MysqlConversation {
         let is_withdrawn = self.ledger.withdraw();
         if self.session.login.is_none() && !self.is_joined {
             self.user = UserPlace::Login;
+            self.session.reconnect();
             return Ok(());
         }
         if is_withdrawn {
             self.user = UserPlace::Commands;
         }
-        for phrase in self.session.bound.losses() {
-            actions.remark(phrase);
-        }
-        self.skips_transaction |=
-            self.session.bound.transaction && self.settings.lost_transaction == LostTransaction::Skip;
-        self.session.bound = Default::default();
         self.begin_prologue(actions)
     }
 

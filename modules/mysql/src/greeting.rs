@@ -20,6 +20,10 @@ pub(crate) struct Greeting {
     pub(crate) challenge: Vec<u8>,
     /// The plugin that new accounts of the server use.
     pub(crate) plugin: Vec<u8>,
+    /// The server's default, the lower eight bits of its number.
+    pub(crate) collation: u8,
+    /// As in its answers.
+    pub(crate) status: u16,
 }
 
 /// Why there is no greeting.
@@ -52,7 +56,8 @@ impl Greeting {
         let mut challenge = fields.bytes(8)?.to_vec();
         fields.byte()?;
         let low = fields.u16()?;
-        fields.bytes(3)?; // character set and status
+        let collation = fields.byte()?;
+        let status = fields.u16()?;
         let high = fields.u16()?;
         let bits = u32::from(low) | u32::from(high) << 16;
         let capabilities = CapabilityFlags::from_bits_retain(bits);
@@ -70,6 +75,8 @@ impl Greeting {
             capabilities: bits,
             extended: if is_mariadb { reserved } else { 0 },
             challenge,
+            collation,
+            status,
             plugin: if has_plugin { fields.until_nul_or_end().to_vec() } else { Vec::new() },
         })
     }

@@ -8,7 +8,7 @@
 //!
 //! `conversation.rs` is what happens in a session; `packet.rs`, `greeting.rs`, `login.rs`, `authentication.rs`, `command.rs`,
 //! `response.rs`, `attributes.rs` and `compression.rs` read the protocol; `session.rs` and `statements.rs` know what a session
-//! is at its server; `sql.rs` reads statements.
+//! is at its server; `sql.rs` reads statements, and `reading.rs` knows whether the target reads them alike.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod filter;
 mod greeting;
 mod login;
 mod packet;
+mod reading;
 mod requests;
 mod response;
 mod session;

@@ -136,6 +136,11 @@ impl Login {
         })
     }
 
+    /// The number of the collation that the user's character set is told by: what the target gets of it.
+    pub(crate) fn collation(&self) -> u16 {
+        self.character_set
+    }
+
     /// What the user's program can do, as it said.
     pub(crate) fn capabilities(&self) -> CapabilityFlags {
         CapabilityFlags::from_bits_retain(self.capabilities)

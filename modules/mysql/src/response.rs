@@ -11,6 +11,8 @@ const MORE_RESULTS: u16 = 0x0008;
 pub(crate) const CURSOR: u16 = 0x0040;
 /// The last of them has been fetched.
 pub(crate) const LAST_ROW: u16 = 0x0080;
+/// A backslash is an ordinary character.
+pub(crate) const NO_BACKSLASH_ESCAPES: u16 = 0x0200;
 /// A transaction is open.
 pub(crate) const IN_TRANSACTION: u16 = 0x0001;
 /// So much of a packet tells everything about it.

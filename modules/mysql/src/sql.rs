@@ -12,5 +12,6 @@ mod tokens;
 mod words;
 
 pub(crate) use self::digest::Digests;
-pub(crate) use self::effects::{Effect, effects};
+pub(crate) use self::effects::{Effect, Value, effects};
 pub(crate) use self::judge::judge;
+pub(crate) use self::words::has_plain_ascii;

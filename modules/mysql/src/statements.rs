@@ -10,9 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::command::StatementId;
 use crate::response::Prepared;
 
-/// Bytes of texts that are kept to be prepared again.
-const MOST_KEPT: usize = 64 << 20;
-
 /// A statement's place in the order of a session's preparations.
 pub(crate) type Ordinal = u64;
 
@@ -45,6 +42,8 @@ pub(crate) enum AtTarget {
     Failed,
     /// It was not prepared: it is held back.
     HeldBack,
+    /// It is not prepared on a new connection: it was too long to be kept, or there was no room for it.
+    NotKept,
 }
 
 /// Which statement a user means.
@@ -80,12 +79,18 @@ impl Statements {
         Self { ahead: is_whole.then_some(0), ..Self::default() }
     }
 
-    /// A statement is being prepared.
-    pub(crate) fn prepare(&mut self, preparation: &[u8], label: String, target: AtTarget) -> Ordinal {
+    /// A statement is being prepared. `most`: bytes of preparations that may be kept.
+    pub(crate) fn prepare(
+        &mut self,
+        preparation: &[u8],
+        label: String,
+        target: AtTarget,
+        most: usize,
+    ) -> Ordinal {
         self.preparations += 1;
         let ordinal = self.preparations;
         self.last = Some(ordinal);
-        let may_be_kept = self.kept + preparation.len() <= MOST_KEPT;
+        let may_be_kept = self.kept + preparation.len() <= most;
         let preparation = if may_be_kept { preparation.to_vec() } else { Vec::new() };
         self.kept += preparation.len();
         let statement =
@@ -118,10 +123,10 @@ impl Statements {
         }
     }
 
-    /// A preparation is said again by the user, whose turn had no answer.
-    pub(crate) fn prepare_again(&mut self, ordinal: Ordinal) {
+    /// A preparation is said again, or held back this time: by the user, whose turn had no answer, or on a new connection.
+    pub(crate) fn prepare_again(&mut self, ordinal: Ordinal, target: AtTarget) {
         if let Some(statement) = self.prepared.get_mut(&ordinal) {
-            statement.target = AtTarget::Awaited;
+            statement.target = target;
         }
     }
 
@@ -197,7 +202,7 @@ impl Statements {
         for (ordinal, statement) in &mut self.prepared {
             if matches!(statement.target, AtTarget::Known { .. } | AtTarget::Restoring) {
                 if statement.preparation.is_empty() {
-                    statement.target = AtTarget::Failed; // it was too long to be kept
+                    statement.target = AtTarget::NotKept;
                     continue;
                 }
                 statement.target = AtTarget::Restoring;
@@ -228,7 +233,7 @@ mod tests {
     use super::*;
 
     fn prepared(statements: &mut Statements, text: &str) -> Ordinal {
-        statements.prepare(text.as_bytes(), text.to_owned(), AtTarget::Awaited)
+        statements.prepare(text.as_bytes(), text.to_owned(), AtTarget::Awaited, 10)
     }
 
     #[test]
@@ -294,12 +299,23 @@ mod tests {
     }
 
     #[test]
+    fn preparations_beyond_the_limit_are_not_kept() {
+        let mut statements = Statements::new(true);
+        let ordinals = ["four", "five5", "six"].map(|text| prepared(&mut statements, text));
+        for ordinal in ordinals {
+            statements.learn_target(ordinal, Some(Prepared { id: 5, parameters: 1 }));
+        }
+        assert_eq!(statements.lose_target(), ordinals[..2]);
+        assert_eq!(statements.get(ordinals[2]).unwrap().target, AtTarget::NotKept);
+    }
+
+    #[test]
     fn a_preparation_without_an_answer_is_the_users_to_repeat() {
         let mut statements = Statements::new(true);
         let one = prepared(&mut statements, "one");
         statements.learn_online(one, Some(1));
         assert!(statements.lose_target().is_empty());
-        statements.prepare_again(one);
+        statements.prepare_again(one, AtTarget::Awaited);
         assert_eq!(statements.find(StatementId(1), false), Meant::Statement(one));
     }
 

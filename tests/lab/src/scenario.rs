@@ -289,6 +289,19 @@ impl Scenario {
         self.target == Server::Datagrams
     }
 
+    /// What it needs from elsewhere that is not on this machine yet, and how it gets there.
+    #[must_use]
+    pub fn missing_downloads(&self) -> Vec<&'static str> {
+        let servers = [&self.online, &self.target].into_iter().filter_map(|server| match server {
+            Server::Database(engine) => engine.missing_download(),
+            Server::Tagged(_) | Server::Nginx | Server::Datagrams => None,
+        });
+        let clients = self.clients.iter().filter_map(|clients| clients.program.missing_download());
+        let mut missing: Vec<_> = servers.chain(clients).collect();
+        missing.dedup();
+        missing
+    }
+
     /// Every module of it, those that are not to load included.
     pub fn modules(&self) -> impl Iterator<Item = Module> {
         let first = self.mappings.iter().filter_map(|mapping| mapping.module);

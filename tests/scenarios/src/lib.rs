@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use tcpcopy_lab::mysql::servers::mysql9_template;
+use tcpcopy_lab::scenario::table::find;
 use tcpcopy_lab::{run_doctor, run_scenario};
 
 /// Plays the scenario of that name and panics with all complaints unless it passes.
@@ -39,15 +39,16 @@ pub fn assert_examined(entry: &str) {
     }
 }
 
-/// As [`assert_passes`] with a scenario of MySQL 9, which is downloaded from a distribution that moves: skipped, loudly, where that was
-/// impossible. (MariaDB's scenarios never are.)
+/// As [`assert_passes`] with a scenario that needs what no package of Debian's stable release has, such as MySQL 9: skipped, loudly, where
+/// downloading that was impossible.
 ///
 /// # Panics
 /// When the scenario could not be played or did not pass.
 #[track_caller]
-pub fn assert_passes_with_mysql9(scenario: &str) {
-    if mysql9_template().is_some() {
+pub fn assert_passes_where_prepared(scenario: &str) {
+    let missing = find(scenario).map(|scenario| scenario.missing_downloads()).unwrap_or_default();
+    if missing.is_empty() {
         return assert_passes(scenario);
     }
-    eprintln!("SKIPPED {scenario}: MySQL 9 is not prepared (tests/lab/mysql9 prepare)");
+    eprintln!("SKIPPED {scenario}: {}", missing.join("; "));
 }

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use tcpcopy_scenarios::{assert_examined, assert_passes, assert_passes_with_mysql9};
+use tcpcopy_scenarios::{assert_examined, assert_passes, assert_passes_where_prepared};
 
 macro_rules! scenarios {
     ($($test:ident: $scenario:literal),* $(,)?) => { scenarios! { assert_passes: $($test: $scenario),* } };
@@ -72,6 +72,7 @@ scenarios! {
     the_command_line_client_of_mysql_is_understood: "mysql-cli",
     mysql_users_with_ed25519_log_in: "mysql-ed25519",
     mysql_users_without_a_password_log_in: "mysql-no-password",
+    a_pool_of_mysql_async_is_replayed: "mysql-rust",
     mysql_statements_survive_loss: "mysql-loss-1",
     mysql_sessions_are_joined_in_their_middle: "mysql-joined",
     mysql_sessions_go_on_after_the_target_dropped_them: "mysql-target-drops",
@@ -88,10 +89,12 @@ scenarios! {
 }
 
 scenarios! {
-    assert_passes_with_mysql9:
+    assert_passes_where_prepared:
     caching_sha2_password_is_answered_in_full_and_fast: "mysql9-sha2",
     sha256_password_is_answered: "mysql9-sha256",
     sessions_with_many_habits_are_executed_by_mysql_9: "mysql9-pymysql",
+    a_pool_of_mysql2_is_replayed: "mysql-node",
+    a_pool_of_mysql2_is_replayed_with_mysql_9: "mysql9-node",
 }
 
 scenarios! {

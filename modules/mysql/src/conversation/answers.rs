@@ -8,12 +8,10 @@ use crate::command::Form;
 use crate::compression::Compression;
 use crate::greeting::Greeting;
 use crate::login::Login;
-use crate::packet::{Header, Packet};
+use crate::packet::{HEADER, Header, Packet};
 use crate::requests::{Meaning, answer};
 use crate::response::{Dialect, Heard, Reply, ResponseReader};
 
-/// So many bytes of the online server are kept for a command that was not captured yet.
-const MOST_EARLY: usize = 256 << 10;
 /// Errors by which a server ends the connection instead of answering: server gone, connection killed, idle too long.
 const LEAVE_TAKINGS: [u16; 4] = [1053, 1927, 3032, 4031];
 
@@ -44,8 +42,7 @@ impl MysqlConversation {
     /// Reads a part of an answer of the target; returns how many bytes are dealt with, and whether that completes a turn.
     fn read_answer(&mut self, input: &[u8], actions: &mut Actions) -> Result<(u64, bool), GiveUp> {
         let Some((_, entry)) = self.ledger.awaited_by_target() else {
-            actions.take(input.len() as u64); // a leave-taking, perhaps
-            return Ok((input.len() as u64, false));
+            return Ok((read_leave_taking(input, actions)?, false));
         };
         let ends_turn = entry.request.ends_turn;
         let (dealt, heard) = self.target_reader.read(input, entry.request.form);
@@ -57,6 +54,10 @@ impl MysqlConversation {
             Heard::Reply(reply) => {
                 self.handle_target_reply(&reply, actions);
                 return Ok((dealt, ends_turn));
+            }
+            // LOAD DATA is held back, so no statement has named a file.
+            Heard::File if self.settings.read_only => {
+                return Err(GiveUp::new("the target asks for a file, which no statement that reads does"));
             }
             Heard::File => {
                 let sequence = Header::read(input).map_or(0, |header| header.sequence);
@@ -96,9 +97,12 @@ impl MysqlConversation {
         }
         match meaning {
             Meaning::Login(login) => self.session.begin(*login),
-            Meaning::Database(name) => self.session.database = Some(name),
-            Meaning::Effects(effects) => effects.into_iter().for_each(|effect| self.session.apply(effect)),
-            Meaning::Reset => self.session.forget(),
+            Meaning::Database(name) => self.session.use_database(Some(name)),
+            Meaning::Effects(effects) => {
+                let most = self.settings.limits.settings;
+                effects.into_iter().for_each(|effect| self.session.apply(effect, most));
+            }
+            Meaning::Reset => self.session.reset(),
             Meaning::Option(option) => self.session.option = Some(option),
             Meaning::Nothing | Meaning::Prepared(_) => {}
         }
@@ -151,7 +155,7 @@ impl MysqlConversation {
     }
 
     fn wait_for_online(&mut self, input: &[u8], actions: &mut Actions) -> Option<u64> {
-        if input.len() <= MOST_EARLY {
+        if input.len() <= self.settings.limits.early_answers {
             return None;
         }
         self.lose_online(actions);
@@ -196,6 +200,19 @@ impl MysqlConversation {
             self.online_reader = ResponseReader::new(self.online_stream.agree(login));
         }
         self.ledger.settle(actions);
+    }
+}
+
+/// Reads what the target says unasked: an error, before it closes the connection. Returns how many bytes are dealt with.
+fn read_leave_taking(input: &[u8], actions: &mut Actions) -> Result<u64, GiveUp> {
+    let Some(header) = Header::read(input) else { return Ok(0) };
+    match input.get(HEADER) {
+        None => Ok(0),
+        Some(0xff) => {
+            actions.take(header.total() as u64);
+            Ok(header.total() as u64)
+        }
+        Some(_) => Err(GiveUp::new("the target says what nobody asked it for")),
     }
 }
 

@@ -10,16 +10,14 @@ use super::{File, MysqlConversation, OnlinePlace, Progress, Reason, TargetPlace,
 use crate::attributes::{self, Execution};
 use crate::command::{Command, Form, StatementId};
 use crate::compression::Compression;
-use crate::login::QUERY_ATTRIBUTES;
+use crate::greeting::Greeting;
+use crate::login::{Login, QUERY_ATTRIBUTES};
 use crate::packet::{HEADER, Header, LONGEST};
+use crate::reading::Reading;
 use crate::requests::{Meaning, Request};
+use crate::session::Session;
 use crate::sql::{self, Effect};
 use crate::statements::{AtTarget, Meant, Ordinal};
-
-/// So much of a command is looked at before it is said.
-const LOOKED_AT: usize = 256 << 10;
-/// So many commands may be unanswered on one side: more would be a place that was lost.
-const MOST_UNSETTLED: usize = 4096;
 
 const NOT_ASKED_FOR: &str = "a file that the target did not ask for";
 const INCOMPLETE: &str = "an incomplete command";
@@ -27,6 +25,7 @@ const OF_LOST_TRANSACTION: &str = "of a transaction that was lost with the targe
 const NOT_PREPARED_HERE: &str = "of a statement whose preparation was not captured";
 const NOT_THERE: &str = "a close of a statement that is not there";
 const FAILED_TO_PREPARE: &str = "of a statement that the target could not prepare";
+const NOT_KEPT: &str = "of a statement that was too long to be prepared again on a new connection";
 const HELD_BACK: &str = "of a statement that was held back";
 const KILLS: &str = "KILL: it names a connection of production";
 
@@ -178,7 +177,8 @@ impl MysqlConversation {
         input: &[u8],
         speech: &mut Speech<'_>,
     ) -> Result<Progress, GiveUp> {
-        let Some(payload) = input.get(HEADER..HEADER + header.payload.min(LOOKED_AT)) else {
+        let Some(payload) = input.get(HEADER..HEADER + header.payload.min(self.settings.limits.looked_at))
+        else {
             return Ok(Progress::IsShort);
         };
         let command = payload.first().copied().and_then(Command::of);
@@ -278,7 +278,8 @@ impl MysqlConversation {
             entry.online = Awaited::Never;
         }
         self.ledger.begin(entry);
-        if self.ledger.len() > MOST_UNSETTLED {
+        // More would be a place that was lost.
+        if self.ledger.len() > self.settings.limits.unanswered {
             self.lose_online(actions);
         }
         self.ledger.settle(actions);
@@ -326,7 +327,8 @@ impl MysqlConversation {
     }
 
     fn decide_query(&mut self, payload: &[u8], is_whole: bool) -> Decision {
-        let carries_attributes = self.user_carries_attributes(payload);
+        let carries_attributes = self.may_carry_attributes() && attributes::seem_to_be_there(payload);
+        self.carries_attributes = Some(carries_attributes);
         let begins_at = if carries_attributes { attributes::text_begins_at(payload) } else { Some(1) };
         let Some(text) = begins_at.and_then(|at| payload.get(at..)) else {
             return Decision::leave_out("attributes that make no sense");
@@ -338,8 +340,11 @@ impl MysqlConversation {
         if let Some(reason) = self.refusal(text, is_whole, &effects) {
             return Decision::LeaveOut(reason, Meaning::Nothing);
         }
-        let edit = (carries_attributes && !self.target_takes_attributes())
-            .then(|| Edit { length: payload.len() - text.len(), by: vec![payload[0]] });
+        let edit = match (carries_attributes, self.target_takes_attributes()) {
+            (true, false) => Some(Edit { length: payload.len() - text.len(), by: vec![payload[0]] }),
+            (false, true) => Some(Edit { length: 1, by: vec![payload[0], 0, 1] }), // none of them, in one set
+            _ => None,
+        };
         Decision::Say { edit, meaning: Meaning::Effects(effects), label: self.label(text) }
     }
 
@@ -355,10 +360,13 @@ impl MysqlConversation {
         };
         let ordinal = match known {
             Some(ordinal) => {
-                self.session.statements.prepare_again(ordinal);
+                self.session.statements.prepare_again(ordinal, target);
                 ordinal
             }
-            None => self.session.statements.prepare(kept, label.clone(), target),
+            None => {
+                let most = self.settings.limits.preparations;
+                self.session.statements.prepare(kept, label.clone(), target, most)
+            }
         };
         let meaning = Meaning::Prepared(ordinal);
         match refusal {
@@ -389,7 +397,19 @@ impl MysqlConversation {
         if !is_whole {
             return Some("read only: too long to judge".into());
         }
+        let reading = self.reading(Session::reading);
+        if let Some(reason) = self.session.misreading(reading, text) {
+            return Some(format!("read only: {reason}").into());
+        }
         sql::judge(text).err().map(|held_back| format!("read only: {}", held_back.phrase()).into())
+    }
+
+    /// How the target reads texts, as `of` tells.
+    pub(super) fn reading(&self, of: fn(&Session, &Greeting, &Login) -> Reading) -> Reading {
+        match (&self.greeting, self.login_in_use()) {
+            (Some(greeting), Some(login)) => of(&self.session, greeting, &login),
+            _ => Reading::NotKnown,
+        }
     }
 
     /// A statement that is prepared by text takes a number, the first time it is heard of.
@@ -425,6 +445,7 @@ impl MysqlConversation {
             }
             AtTarget::Failed => FAILED_TO_PREPARE,
             AtTarget::HeldBack => HELD_BACK,
+            AtTarget::NotKept => NOT_KEPT,
         };
         if command == Command::Close {
             self.session.statements.close(ordinal);
@@ -462,7 +483,10 @@ impl MysqlConversation {
         if command != Command::Execute {
             return None;
         }
-        let carries_attributes = self.user_carries_attributes_in_executions();
+        let carries_attributes = self.may_carry_attributes()
+            && self
+                .carries_attributes
+                .unwrap_or_else(|| attributes::execution_seems_to_carry_them(payload, parameters));
         let execution = Execution::read(payload, parameters, carries_attributes)?;
         let said = execution.types(parameters);
         let owed = match &said {
@@ -473,28 +497,17 @@ impl MysqlConversation {
             None => self.session.statements.take_owed_types(ordinal),
         };
         let takes_attributes = self.target_takes_attributes();
-        let is_edited = owed.is_some() || (carries_attributes && !takes_attributes);
+        let is_edited = owed.is_some() || carries_attributes != takes_attributes;
         is_edited.then(|| Edit {
             length: execution.length,
-            by: execution.write(
-                payload,
-                parameters,
-                owed.or(said).as_deref(),
-                carries_attributes && takes_attributes,
-            ),
+            by: execution.write(payload, parameters, owed.or(said).as_deref(), takes_attributes),
         })
     }
 
-    /// Whether a text comes behind attributes: as the login said, or, if that was not captured, as it looks.
-    fn user_carries_attributes(&self, payload: &[u8]) -> bool {
-        match &self.said_login {
-            Some(login) => login.capabilities().contains(QUERY_ATTRIBUTES),
-            None => attributes::seem_to_be_there(payload),
-        }
-    }
-
-    fn user_carries_attributes_in_executions(&self) -> bool {
-        self.said_login.as_ref().is_some_and(|login| login.capabilities().contains(QUERY_ATTRIBUTES))
+    /// Whether the user's program knows attributes, as far as is known. Some say so to servers that do not know them, and
+    /// leave them out.
+    fn may_carry_attributes(&self) -> bool {
+        self.said_login.as_ref().is_none_or(|login| login.capabilities().contains(QUERY_ATTRIBUTES))
     }
 
     fn target_takes_attributes(&self) -> bool {

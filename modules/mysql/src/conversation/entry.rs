@@ -14,7 +14,7 @@ use crate::greeting::{Greeting, NoGreeting};
 use crate::login::{Login, NoLogin};
 use crate::packet::{Header, Packet, packet};
 use crate::requests::{Meaning, Request};
-use crate::response::{Heard, ResponseReader};
+use crate::response::{Heard, Reply, ResponseReader};
 
 /// No packet of a login is longer.
 const LONGEST_PACKET: usize = 1 << 20;
@@ -147,6 +147,7 @@ impl MysqlConversation {
             NoGreeting::Refused(code) => GiveUp::new(format!("the target takes no connection: error {code}")),
             NoGreeting::Malformed => GiveUp::new(NOT_MYSQL).for_good(),
         })?;
+        self.session.observe_backslashes(greeting.status);
         self.greeting = Some(greeting);
         if self.is_in_prologue { self.enter_again(actions) } else { Ok(()) }
     }
@@ -158,14 +159,16 @@ impl MysqlConversation {
             // What a later change of the user answers to.
             greeting.challenge = entering.authentication.into_challenge();
         }
+        let reply = match ResponseReader::default().read(packet, Form::Login) {
+            (_, Heard::Reply(reply)) => reply,
+            _ => Reply::default(),
+        };
         if self.is_in_prologue {
+            self.session.observe_backslashes(reply.status.unwrap_or_default());
             self.target_reader = ResponseReader::new(self.target_dialect());
             return self.restore(actions);
         }
-        let mut reader = ResponseReader::default();
-        if let (_, Heard::Reply(reply)) = reader.read(packet, Form::Login) {
-            self.handle_target_reply(&reply, actions);
-        }
+        self.handle_target_reply(&reply, actions);
         self.target_reader = ResponseReader::new(self.target_dialect());
     }
 

@@ -6,11 +6,16 @@ use tcpcopy_plugin_api::{Actions, GiveUp};
 
 use super::{MysqlConversation, NO_DEFAULT, TargetPlace};
 use crate::command::Form;
+use crate::configuration::LostTransaction;
 use crate::login::QUERY_ATTRIBUTES;
 use crate::packet::packet;
+use crate::reading::Reading;
 use crate::response::{Heard, Reply};
-use crate::statements::Ordinal;
+use crate::session::Session;
+use crate::statements::{AtTarget, Ordinal};
 
+const READ_OTHERWISE: &str =
+    "a new connection reads texts otherwise: what was set or prepared is not said again (read only)";
 const QUERY: u8 = 0x03;
 const SET_OPTION: u8 = 0x1b;
 
@@ -29,6 +34,9 @@ impl MysqlConversation {
         if self.session.login.is_none() && self.settings.default_account.is_none() {
             return Err(GiveUp::new(NO_DEFAULT).for_good());
         }
+        let lost = self.session.reconnect();
+        lost.losses().for_each(|phrase| actions.remark(phrase));
+        self.skips_transaction |= lost.transaction && self.settings.lost_transaction == LostTransaction::Skip;
         self.is_in_prologue = true;
         actions.begin_prologue();
         Ok(())
@@ -36,7 +44,8 @@ impl MysqlConversation {
 
     /// The login of a prologue has succeeded.
     pub(super) fn restore(&mut self, actions: &mut Actions) {
-        self.restoring = self.restorations();
+        self.session.setup.losses().for_each(|phrase| actions.remark(phrase));
+        self.restoring = self.restorations(actions);
         self.target = TargetPlace::Restoring;
         self.say_restoration(actions);
     }
@@ -58,6 +67,7 @@ impl MysqlConversation {
 
     fn handle_restoration(&mut self, reply: &Reply, actions: &mut Actions) {
         let Some(restoration) = self.restoring.pop_front() else { return };
+        self.session.observe_backslashes(reply.status.unwrap_or_default());
         if let Some(ordinal) = restoration.statement {
             self.session.statements.learn_target(ordinal, reply.prepared);
         }
@@ -86,13 +96,18 @@ impl MysqlConversation {
         }
     }
 
-    fn restorations(&mut self) -> VecDeque<Restoration> {
+    fn restorations(&mut self, actions: &mut Actions) -> VecDeque<Restoration> {
         let carries_attributes = match (&self.greeting, self.login_in_use()) {
             (Some(greeting), Some(login)) => login.common(greeting).contains(QUERY_ATTRIBUTES),
             _ => false,
         };
+        let (first, then) = (self.reading(Session::first_reading), self.reading(Session::reading));
         let mut restorations = VecDeque::new();
         for statement in self.session.settings() {
+            if self.is_held_back_now(first, statement.as_bytes()) {
+                actions.remark(READ_OTHERWISE);
+                continue;
+            }
             let head: &[u8] = if carries_attributes { &[QUERY, 0, 1] } else { &[QUERY] };
             let payload = [head, statement.as_bytes()].concat();
             restorations.push_back(Restoration { payload, form: Form::Results, statement: None });
@@ -103,12 +118,20 @@ impl MysqlConversation {
             restorations.push_back(Restoration { payload, form: Form::Single, statement: None });
         }
         for ordinal in self.session.statements.lose_target() {
-            if let Some(statement) = self.session.statements.get(ordinal) {
-                let payload = statement.preparation.clone();
-                let statement = Some(ordinal);
-                restorations.push_back(Restoration { payload, form: Form::Prepared, statement });
+            let Some(statement) = self.session.statements.get(ordinal) else { continue };
+            let payload = statement.preparation.clone();
+            if self.is_held_back_now(then, &payload) {
+                actions.remark(READ_OTHERWISE);
+                self.session.statements.prepare_again(ordinal, AtTarget::HeldBack);
+                continue;
             }
+            restorations.push_back(Restoration { payload, form: Form::Prepared, statement: Some(ordinal) });
         }
         restorations
+    }
+
+    /// Whether a text that was judged on another connection is not to be said on this one.
+    fn is_held_back_now(&self, reading: Reading, text: &[u8]) -> bool {
+        self.settings.read_only && self.session.misreading(reading, text).is_some()
     }
 }

@@ -1,22 +1,28 @@
 //! What a text leaves behind in its session when it succeeds.
 
+mod value;
+
 use memchr::{memchr, memmem};
 
+pub(crate) use self::value::Value;
 use super::tokens::{Kind, Token, Tokens};
 
 /// Something that is no longer as it was when the session began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    UseDatabase(String),
-    /// Something was set: `key` names what it replaces, `statement` sets it again.
+    /// The database in use is this one; `None` where its name is not UTF-8.
+    UseDatabase(Option<String>),
+    /// Something was set: `key` names what it replaces, `statement` sets it again if its value is told.
     Set {
         key: String,
         statement: String,
+        value: Value,
     },
-    /// A statement was prepared by text.
+    /// A statement was prepared by text, which is told or not.
     PrepareText {
         name: String,
         statement: String,
+        value: Value,
     },
     DeallocateText {
         name: String,
@@ -112,12 +118,15 @@ fn effects_of(statement: &[Token<'_>], effects: &mut Vec<Effect>) {
     let has = |word: &str| statement.iter().any(|token| token.is_word(word));
     let effect = match statement.first().map(|token| token.text.to_ascii_uppercase()).as_deref() {
         Some("SET") => return set_effects(statement, effects),
-        Some("USE") => name(1).map(Effect::UseDatabase),
+        Some("USE") => name(1).map(|name| Effect::UseDatabase(is_utf8(&name).then_some(name))),
         Some("BEGIN") if !is(1, "NOT") => Some(Effect::BeginTransaction),
         Some("START") if is(1, "TRANSACTION") => Some(Effect::BeginTransaction),
         Some("COMMIT" | "ROLLBACK") if !has("TO") && !is_chained(statement) => Some(Effect::EndTransaction),
-        Some("PREPARE") => name(1)
-            .map(|name| Effect::PrepareText { name: name.to_lowercase(), statement: text_of(statement) }),
+        Some("PREPARE") => name(1).map(|name| Effect::PrepareText {
+            name: name.to_lowercase(),
+            statement: text_of(statement),
+            value: Value::of(statement),
+        }),
         Some("DEALLOCATE" | "DROP") if is(1, "PREPARE") => {
             name(2).map(|name| Effect::DeallocateText { name: name.to_lowercase() })
         }
@@ -138,6 +147,11 @@ fn is_chained(statement: &[Token<'_>]) -> bool {
     statement.windows(2).any(|pair| pair[0].is_word("AND") && pair[1].is_word("CHAIN"))
 }
 
+/// Whether nothing stands for bytes that are not UTF-8.
+fn is_utf8(text: &str) -> bool {
+    !text.contains(char::REPLACEMENT_CHARACTER)
+}
+
 /// A statement's tokens as a text again.
 fn text_of(tokens: &[Token<'_>]) -> String {
     let mut text = String::new();
@@ -154,7 +168,11 @@ fn text_of(tokens: &[Token<'_>]) -> String {
 
 fn set_effects(statement: &[Token<'_>], effects: &mut Vec<Effect>) {
     let is = |at: usize, word: &str| statement.get(at).is_some_and(|token| token.is_word(word));
-    let whole = |key: &str| Effect::Set { key: key.to_owned(), statement: text_of(statement) };
+    let whole = |key: &str| Effect::Set {
+        key: key.to_owned(),
+        statement: text_of(statement),
+        value: Value::of(statement),
+    };
     let is_session = is(1, "SESSION") || is(1, "LOCAL");
     if is(1, "NAMES") {
         effects.push(whole("names"));
@@ -213,14 +231,18 @@ impl Scope {
 
     fn effect_of(&mut self, assignment: &[Token<'_>]) -> Option<Effect> {
         let (scope, variable) = split(assignment, self);
-        let (name, _) = variable.split_first()?;
-        let key = match name.kind {
-            Kind::Variable => name.text.to_lowercase(),
-            Kind::Symbol(b'@') => format!("@{}", variable.get(1)?.name().to_lowercase()),
-            _ if scope == Self::Session && name.is_name() => name.name().to_lowercase(),
+        let (name, value) = variable.split_first()?;
+        let (key, value) = match name.kind {
+            Kind::Variable => (name.text.to_lowercase(), value),
+            Kind::Symbol(b'@') => {
+                let (name, value) = value.split_first()?;
+                (format!("@{}", name.name().to_lowercase()), value)
+            }
+            _ if scope == Self::Session && name.is_name() => (name.name().to_lowercase(), value),
             _ => return None,
         };
-        Some(Effect::Set { key, statement: format!("SET {}", text_of(variable)) })
+        let value = if is_utf8(&key) { Value::of(value) } else { Value::Untold };
+        Some(Effect::Set { key, statement: format!("SET {}", text_of(variable)), value })
     }
 }
 
@@ -246,7 +268,11 @@ mod tests {
     use super::*;
 
     fn set(key: &str, statement: &str) -> Effect {
-        Effect::Set { key: key.to_owned(), statement: statement.to_owned() }
+        Effect::Set { key: key.to_owned(), statement: statement.to_owned(), value: Value::Told(vec![]) }
+    }
+
+    fn untold(key: &str, statement: &str) -> Effect {
+        Effect::Set { key: key.to_owned(), statement: statement.to_owned(), value: Value::Untold }
     }
 
     #[test]
@@ -258,8 +284,9 @@ mod tests {
             ),
             (
                 "set autocommit=0, @A := f(1, 2)",
-                vec![set("autocommit", "SET autocommit=0"), set("@a", "SET @A := f(1, 2)")],
+                vec![set("autocommit", "SET autocommit=0"), untold("@a", "SET @A := f(1, 2)")],
             ),
+            ("SET @a = @b, @`C` = 2", vec![untold("@a", "SET @a = @b"), set("@c", "SET @`C` = 2")]),
             ("SET @@session.sql_mode='ANSI'", vec![set("sql_mode", "SET sql_mode='ANSI'")]),
             ("SET GLOBAL a=1, b=2, SESSION c=3", vec![set("c", "SET c=3")]),
             ("SET @@global.a=1, b=2", vec![set("b", "SET b=2")]),
@@ -282,7 +309,7 @@ mod tests {
     fn other_effects_are_noticed() {
         let name = || "s".to_owned();
         for (text, expected) in [
-            ("use `my db`", vec![Effect::UseDatabase("my db".to_owned())]),
+            ("use `my db`", vec![Effect::UseDatabase(Some("my db".to_owned()))]),
             ("-- first\nBEGIN", vec![Effect::BeginTransaction]),
             ("start transaction read only", vec![Effect::BeginTransaction]),
             ("commit", vec![Effect::EndTransaction]),
@@ -293,6 +320,15 @@ mod tests {
                 vec![Effect::PrepareText {
                     name: name(),
                     statement: "PREPARE S FROM 'SELECT 1; SELECT 2'".to_owned(),
+                    value: Value::Told(vec![]),
+                }],
+            ),
+            (
+                "PREPARE s FROM @text",
+                vec![Effect::PrepareText {
+                    name: name(),
+                    statement: "PREPARE s FROM @text".to_owned(),
+                    value: Value::Untold,
                 }],
             ),
             ("DROP PREPARE s", vec![Effect::DeallocateText { name: name() }]),
@@ -303,12 +339,23 @@ mod tests {
             ("UNLOCK TABLES", vec![Effect::UnlockTables]),
             ("SELECT GET_LOCK('a', 1)", vec![Effect::NamedLock]),
             ("kill 5", vec![Effect::Kill]),
-            ("SELECT 1; USE a; SELECT 'USE b;'", vec![Effect::UseDatabase("a".to_owned())]),
+            ("SELECT 1; USE a; SELECT 'USE b;'", vec![Effect::UseDatabase(Some("a".to_owned()))]),
             ("SELECT 'SET a=1'", vec![]),
             ("INSERT INTO t VALUES (1)", vec![]),
         ] {
             assert_eq!(effects(text.as_bytes()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_not_told() {
+        assert_eq!(effects(b"SET @a = '\xe9'"), [untold("@a", "SET @a = '\u{fffd}'")]);
+        assert_eq!(effects(b"SET @\xe9 = 1"), [untold("@\u{fffd}", "SET @\u{fffd} = 1")]);
+        assert_eq!(effects(b"USE caf\xe9"), [Effect::UseDatabase(None)]);
+        assert_eq!(
+            effects(b"SET @a = 1 /* \xe9 */, @b = 2"),
+            [set("@a", "SET @a = 1"), set("@b", "SET @b = 2")]
+        );
     }
 
     proptest! {

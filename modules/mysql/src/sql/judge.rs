@@ -14,8 +14,6 @@ use self::settings::judge_settings;
 use super::tokens::{Kind, Token, Tokens};
 use super::words::{NO_READ, STATEMENTS, find};
 
-/// Bytes of a text that is judged.
-const LONGEST: usize = 256 << 10;
 /// Parentheses within parentheses.
 const DEEPEST: usize = 200;
 /// Tokens of a text that the crate's parser is asked about. `1+1+1…` is a tree as deep as it is long, which takes that much
@@ -41,9 +39,6 @@ type Judgement = Result<(), HeldBack>;
 
 /// Lets only texts pass each statement of which can do nothing but read, and set up its own session.
 pub(crate) fn judge(text: &[u8]) -> Judgement {
-    if text.len() > LONGEST {
-        return Err(held("too long to judge"));
-    }
     let text = std::str::from_utf8(text).map_err(|_| held("not UTF-8"))?;
     let mut tokens = Vec::new();
     for token in Tokens::of(text) {

@@ -9,6 +9,11 @@ pub(super) fn find(table: &[&'static str], word: &str) -> Option<&'static str> {
     place.ok().and_then(|place| table.get(place)).copied()
 }
 
+/// Whether an ASCII byte is always that character in a character set.
+pub(crate) fn has_plain_ascii(character_set: &str) -> bool {
+    find(&CHARACTER_SETS, character_set).is_some()
+}
+
 /// What a digest writes in upper case: reserved words, and the unreserved ones that statements are built of.
 #[rustfmt::skip]
 pub(super) const KEYWORDS: [&str; 258] = [
@@ -190,7 +195,7 @@ pub(super) const SQL_MODES: [&str; 24] = [
 
 /// Character sets of clients in which an ASCII byte is always that character.
 #[rustfmt::skip]
-pub(super) const CHARACTER_SETS: [&str; 28] = [
+const CHARACTER_SETS: [&str; 28] = [
     "ARMSCII8", "ASCII", "BINARY", "CP1250", "CP1251", "CP1256", "CP1257", "CP850", "CP852", "CP866",
     "EUCJPMS", "GB2312", "GEOSTD8", "GREEK", "HEBREW", "HP8", "KEYBCS2", "KOI8R", "KOI8U", "LATIN1",
     "LATIN2", "LATIN5", "LATIN7", "TIS620", "UJIS", "UTF8", "UTF8MB3", "UTF8MB4",

@@ -1,8 +1,10 @@
-//! Real clients of a MySQL server: Python programs with PyMySQL, the `mariadb` command-line client, sysbench.
+//! Real clients of a MySQL server: Python programs with PyMySQL, the `mariadb` command-line client, sysbench, Node.js with
+//! mysql2, Rust with mysql_async.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 
@@ -13,6 +15,12 @@ use crate::world::process::Launch;
 
 /// Debian's, for which it has PyMySQL.
 const PYTHON: &str = "/usr/bin/python3";
+/// The client for Node.js, and where its driver is; `install-deps mysql` has that prepared.
+const POOL: &str = include_str!("clients/pool.js");
+const MYSQL2: &str = include_str!("../../mysql2/cache");
+const NO_MYSQL2: &str = "mysql2 for Node.js is not prepared: run tests/lab/mysql2/cache prepare, which downloads it from npm's registry";
+/// The client made with mysql_async, beside the lab's own binary.
+const MYSQL_ASYNC: &str = "mysql-async-client";
 /// Statements in each session of the command-line client.
 const STATEMENTS: u32 = 60;
 
@@ -50,6 +58,17 @@ pub enum Program {
         /// Whether the server prepares its statements.
         prepared: bool,
     },
+    /// Node.js with mysql2.
+    Node,
+    /// Rust with mysql_async.
+    MysqlAsync,
+}
+
+impl Program {
+    /// What it needs from elsewhere that is not on this machine yet.
+    pub(crate) fn missing_download(self) -> Option<&'static str> {
+        (self == Self::Node && mysql2_modules().is_none()).then_some(NO_MYSQL2)
+    }
 }
 
 /// A Python program.
@@ -114,6 +133,8 @@ impl Clients {
             Program::CommandLine => {
                 (0..self.sessions).map(|session| self.command_line(&name, session, scratch)).collect()
             }
+            Program::Node => Ok(vec![self.node(&name, scratch)?]),
+            Program::MysqlAsync => Ok(vec![self.mysql_async(&name)?]),
         }
     }
 
@@ -123,12 +144,28 @@ impl Clients {
         for (file, text) in SCRIPTS {
             fs::write(folder.join(file), text).with_context(|| format!("cannot write {file}"))?;
         }
-        Ok(Launch::new(name, PYTHON)
-            .arg("-B")
-            .arg(folder.join(script.file()))
-            .args([ONLINE.to_string(), PORT.to_string()])
-            .args([self.user.name(), self.user.password(), DATABASE])
-            .args([self.sessions.to_string(), self.seconds.to_string()]))
+        Ok(Launch::new(name, PYTHON).arg("-B").arg(folder.join(script.file())).args(self.arguments()))
+    }
+
+    fn node(&self, name: &str, scratch: &Path) -> Result<Launch> {
+        let modules = mysql2_modules().context(NO_MYSQL2)?;
+        let script = scratch.join("pool.js");
+        fs::write(&script, POOL).with_context(|| format!("cannot write {}", script.display()))?;
+        let modules = format!("NODE_PATH={}", modules.display());
+        Ok(Launch::new(name, "env").args([&modules, "node"]).arg(script).args(self.arguments()))
+    }
+
+    fn mysql_async(&self, name: &str) -> Result<Launch> {
+        let lab = env::current_exe().context("the lab's own path is not known")?;
+        Ok(Launch::new(name, lab.with_file_name(MYSQL_ASYNC)).args(self.arguments()))
+    }
+
+    /// What every client of the lab's own is called with.
+    fn arguments(&self) -> Vec<String> {
+        let [host, port] = [ONLINE.to_string(), PORT.to_string()];
+        let who = [self.user.name(), self.user.password(), DATABASE].map(str::to_owned);
+        let work = [self.sessions.to_string(), self.seconds.to_string()];
+        [host, port].into_iter().chain(who).chain(work).collect()
     }
 
     fn command_line(&self, name: &str, session: u32, scratch: &Path) -> Result<Launch> {
@@ -154,6 +191,12 @@ impl Clients {
             .arg(if prepared { "--db-ps-mode=auto" } else { "--db-ps-mode=disable" })
             .arg("run")
     }
+}
+
+/// Where mysql2 for Node.js is; `None` where it is not prepared.
+fn mysql2_modules() -> Option<PathBuf> {
+    let output = Command::new("bash").args(["-c", MYSQL2, "cache", "modules"]).output().ok()?;
+    output.status.success().then(|| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
 /// What a session of the command-line client says.

@@ -35,6 +35,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "users without a password",
             Clients { user: User::Open, ..python(Script::Habits, 2) },
         ),
+        plain("mysql-node", "Node.js with mysql2: a pool, prepared statements, changes of the user", node()),
+        plain("mysql-rust", "Rust with mysql_async: a pool, prepared statements, transactions", rust()),
         loss(),
         joined(),
         target_drops(
@@ -51,6 +53,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         )),
         of_mysql9(plain("mysql9-sha256", "sha256_password", logins(User::Sha))),
         of_mysql9(plain("mysql9-pymysql", "sessions with many habits in MySQL 9", python(Script::Habits, 6))),
+        of_mysql9(plain("mysql9-node", "Node.js with mysql2 and MySQL 9", node())),
+        of_mysql9(plain("mysql9-rust", "Rust with mysql_async and MySQL 9", rust())),
     ]
 }
 
@@ -128,6 +132,14 @@ fn sysbench(prepared: bool) -> Clients {
 
 fn python(script: Script, sessions: u32) -> Clients {
     Clients { program: Program::Python(script), user: User::App, sessions, seconds: 5 }
+}
+
+fn node() -> Clients {
+    Clients { program: Program::Node, user: User::App, sessions: 6, seconds: 2 }
+}
+
+fn rust() -> Clients {
+    Clients { program: Program::MysqlAsync, ..node() }
 }
 
 fn command_line(user: User) -> Clients {

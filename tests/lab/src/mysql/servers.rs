@@ -28,6 +28,8 @@ const OPTIONS: &[&str] = &[
 const SYSBENCH_TABLES: &[&str] = &["--tables=4", "--table-size=500", "--rand-seed=7"];
 /// Unpacks and runs MySQL 9; `install-deps mysql` has it prepared.
 const MYSQL9: &str = include_str!("../../mysql9");
+const NO_MYSQL9: &str =
+    "MySQL 9 is not prepared: run tests/lab/mysql9 prepare, which downloads it from Debian's archive";
 
 /// Whose server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +45,13 @@ impl Engine {
     fn template(self, scratch: &Path) -> Result<PathBuf> {
         match self {
             Self::MariaDb => mariadb_template(scratch),
-            Self::MySql9 => mysql9_template().context(
-                "MySQL 9 is not prepared: run tests/lab/mysql9 prepare, which downloads it from Debian's archive",
-            ),
+            Self::MySql9 => mysql9_template().context(NO_MYSQL9),
         }
+    }
+
+    /// What it needs from elsewhere that is not on this machine yet.
+    pub(crate) fn missing_download(self) -> Option<&'static str> {
+        (self == Self::MySql9 && mysql9_template().is_none()).then_some(NO_MYSQL9)
     }
 
     fn launch(self, name: &str, folder: &Path, scratch: &Path) -> Result<Launch> {
@@ -77,8 +82,10 @@ impl Engine {
         };
         format!(
             "create user app identified by '{password}';
+             create user guest identified by '{password}';
              create user open;
              grant all on *.* to app;
+             grant all on *.* to guest;
              grant all on *.* to open;
              {of_its_own}"
         )
@@ -199,8 +206,7 @@ fn mariadb_template(scratch: &Path) -> Result<PathBuf> {
 }
 
 /// Where the data of an unused MySQL 9 are; `None` where it is not prepared.
-#[must_use]
-pub fn mysql9_template() -> Option<PathBuf> {
+fn mysql9_template() -> Option<PathBuf> {
     let mut script = Command::new("bash");
     script.args(["-c", MYSQL9, "mysql9", "data"]);
     let output = finish(script, "bash").ok().filter(|output| output.status.success())?;

@@ -35,13 +35,33 @@ pub(super) fn play(module: &Mysql, transcript: &Transcript) -> Outcome {
 
 /// What a server says first.
 pub(super) fn greets(challenge: &[u8; 20]) -> Vec<u8> {
-    packet(0, &greeting(0xdfff_f7ff & !0x0100_0000, 0, challenge, "mysql_native_password"))
+    greets_able(0xdeff_f7ff, challenge)
+}
+
+/// The same of a server that can do that.
+pub(super) fn greets_able(capabilities: u32, challenge: &[u8; 20]) -> Vec<u8> {
+    packet(0, &greeting(capabilities, 0, challenge, "mysql_native_password"))
+}
+
+/// The same of a server with that default collation and status.
+pub(super) fn greets_by_default(collation: u8, status: u16) -> Vec<u8> {
+    /// Behind the header, the version, the connection's number, the first part of the challenge and the capabilities.
+    const COLLATION: usize = 31;
+    let mut greeting = greets(TARGET);
+    greeting[COLLATION] = collation;
+    greeting[COLLATION + 1..COLLATION + 3].copy_from_slice(&status.to_le_bytes());
+    greeting
 }
 
 /// A user's login, with production's password.
 pub(super) fn login(capabilities: u32) -> Vec<u8> {
+    login_in(45, capabilities)
+}
+
+/// The same in the character set of that collation.
+pub(super) fn login_in(collation: u8, capabilities: u32) -> Vec<u8> {
     let mut payload = capabilities.to_le_bytes().to_vec();
-    payload.extend_from_slice(&[0, 0, 0, 1, 45]);
+    payload.extend_from_slice(&[0, 0, 0, 1, collation]);
     payload.extend_from_slice(&[0; 23]);
     payload.extend_from_slice(b"app\0\x14abcdefghijklmnopqrst");
     payload.extend_from_slice(b"shop\0mysql_native_password\0");
@@ -56,6 +76,10 @@ pub(super) fn said(first: u8, payloads: &[&[u8]]) -> Vec<u8> {
 /// A command.
 pub(super) fn command(code: u8, rest: &[u8]) -> Vec<u8> {
     packet(0, &[&[code], rest].concat())
+}
+
+pub(super) fn execute(id: u32, rest: &[u8]) -> Vec<u8> {
+    command(0x17, &[&id.to_le_bytes()[..], rest].concat())
 }
 
 pub(super) fn query(text: &str) -> Vec<u8> {

@@ -4,7 +4,7 @@ use super::calls::judge_calls;
 use super::{Judgement, held, judge_depth, judge_words};
 use crate::sql::effects::{Scope, assignments, split};
 use crate::sql::tokens::{Kind, Token};
-use crate::sql::words::{CHARACTER_SETS, SQL_MODES, VARIABLES, find};
+use crate::sql::words::{SQL_MODES, VARIABLES, find, has_plain_ascii};
 
 /// A SET statement changes nothing but its own session, and not how its texts are read.
 pub(super) fn judge_settings(statement: &[Token<'_>]) -> Judgement {
@@ -123,6 +123,5 @@ fn judge_sql_mode(value: &[Token<'_>]) -> Judgement {
 /// Character sets in which a quote is always a quote. What the server's default is nobody here knows.
 fn judge_character_set(name: &Token<'_>) -> Judgement {
     let plain = name.plain_text().unwrap_or_else(|| name.name());
-    let is_safe = find(&CHARACTER_SETS, &plain).is_some();
-    if is_safe { Ok(()) } else { Err(held("SET of a character set")) }
+    if has_plain_ascii(&plain) { Ok(()) } else { Err(held("SET of a character set")) }
 }

@@ -218,9 +218,11 @@ fn phrases_say_why_and_nothing_of_the_text() {
     assert_eq!(phrase("SELECT secret(1)"), "a function that may write");
     assert_eq!(phrase("secret"), "not understood");
     assert_eq!(judge(b"SELECT '\xff'").unwrap_err().phrase(), "not UTF-8");
-    assert_eq!(phrase(&format!("SELECT '{}'", "x".repeat(LONGEST))), "too long to judge");
     assert_eq!(phrase(&"(".repeat(100_000)), "too deep to judge");
 }
+
+/// The most that `limits.looked_at_kib` allows.
+const LONGEST: usize = 1 << 20;
 
 #[test]
 fn long_chains_are_judged_on_a_small_stack() {
