@@ -61,7 +61,8 @@ const fn explanation(reason: DropReason) -> &'static str {
         DropReason::TruncatedHeader => "ends inside its headers; see -S",
         DropReason::NotIp => "neither IPv4 nor IPv6",
         DropReason::NotTcp => "no TCP; see -F",
-        DropReason::Fragment => "a fragment of an IP packet: its TCP segment is not whole",
+        DropReason::NotUdp => "no UDP; see -F",
+        DropReason::Fragment => "a fragment of an IP packet: what is in it is not whole",
         DropReason::Malformed => "lengths in its headers contradict each other",
         DropReason::NestedTooDeep => "wrapped into more than two tunnels",
         DropReason::UnsupportedLink => "of a link type that is not read",
@@ -76,10 +77,10 @@ mod tests {
     fn every_reason_is_in_the_report_and_only_real_ones_are_in_the_table() {
         let mut totals =
             CaptureTotals { frames: 5, kernel_received: 7, kernel_dropped: 2, ..CaptureTotals::default() };
-        totals.unusable[3] = 1;
+        totals.unusable[DropReason::Fragment as usize] = 1;
         assert_eq!(
             serde_json::to_string(&CaptureReport::from(&totals)).unwrap(),
-            r#"{"frames":5,"kernel_received":7,"kernel_dropped":2,"interface_dropped":0,"unusable":{"truncated_header":0,"not_ip":0,"not_tcp":0,"fragment":1,"malformed":0,"nested_too_deep":0,"unsupported_link_type":0}}"#
+            r#"{"frames":5,"kernel_received":7,"kernel_dropped":2,"interface_dropped":0,"unusable":{"truncated_header":0,"not_ip":0,"not_tcp":0,"not_udp":0,"fragment":1,"malformed":0,"nested_too_deep":0,"unsupported_link_type":0}}"#
         );
         let mut table = Table::new();
         add_capture(&mut table, &totals);
@@ -87,7 +88,7 @@ mod tests {
 Captured
   frames            5
   lost in the ring  2  the kernel found the capture ring full; see -B
-  fragment          1  a fragment of an IP packet: its TCP segment is not whole
+  fragment          1  a fragment of an IP packet: what is in it is not whole
 ";
         assert_eq!(table.to_string(), expected);
     }

@@ -130,7 +130,7 @@ mod tests {
             r#""started_at":"2026-11-23T02:12:20.000Z","ended_at":"2026-11-23T02:13:20.000Z","running_for_ms":60000,"#,
             r#""devices":["eth0"],"filter":"tcp","listen":"0.0.0.0:36524","#,
             r#""capture":{"frames":1000,"kernel_received":1000,"kernel_dropped":0,"interface_dropped":0,"#,
-            r#""unusable":{"truncated_header":0,"not_ip":0,"not_tcp":0,"fragment":0,"malformed":0,"nested_too_deep":0,"unsupported_link_type":0}},"#,
+            r#""unusable":{"truncated_header":0,"not_ip":0,"not_tcp":0,"not_udp":0,"fragment":0,"malformed":0,"nested_too_deep":0,"unsupported_link_type":0}},"#,
             r#""relay":{"responses":990,"responses_delivered":970,"responses_lost":7,"responses_unclaimed":10,"#,
             r#""responses_waiting":3,"delivered_at_once":900,"held":88,"overflowed":1,"held_overflowed":2,"#,
             r#""hold_full":1,"held_evicted":3,"flows_refused":0},"#,

@@ -15,6 +15,8 @@ Examples:
       One connection in five, by IPv4 and IPv6, in the background.
   tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 --offline -i 'monday-*.pcap.gz' -a 2
       What was recorded on Monday, twice as fast.
+  tcpcopy --udp -x 53-10.10.3.2:53 -c 10.20.0.x -n 3
+      Every datagram to port 53 three times, from three addresses.
   tcpcopy doctor -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.20.0.x
       Is everything set up for the first of these, on all three hosts?";
 

@@ -8,7 +8,7 @@ use tcpcopy_cli::Failure;
 use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, Share, SourcePool};
 use tcpcopy_core::host::HostOptions;
 use tcpcopy_core::net::devices;
-use tcpcopy_core::runtime::{AdminPlace, IntakeChoice, ModuleOptions, ReplayOptions};
+use tcpcopy_core::runtime::{AdminPlace, IntakeChoice, ModuleOptions, ReplayOptions, Transport};
 
 use crate::agreement::Agreement;
 use crate::flags::{Flags, LAST_INSTANCE};
@@ -51,6 +51,7 @@ pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
         engine: EngineOptions { acceleration, ..engine_options(flags, sources) },
         modules: modules(flags, &mappings)?,
         admin: admin(flags)?,
+        transport: if flags.udp { Transport::Udp } else { Transport::Tcp },
         mappings,
         intake,
         intercepts,
@@ -293,6 +294,13 @@ mod tests {
     fn a_mirror_is_wanted_beside_what_the_mappings_are_about() {
         let capture = captured(configured(&["-i", "eth0", "--mirror", "vxlan,erspan,gre"]).unwrap());
         assert_eq!(capture.tunnels, ["udp dst port 4789", "ip proto 47 or ip6 proto 47"]);
+    }
+
+    #[test]
+    fn datagrams_are_replayed_where_they_are_wanted() {
+        assert_eq!(configured(&[]).unwrap().transport, Transport::Tcp);
+        let options = configured(&["--udp", "-n", "3", "-c", "10.20.0.x"]).unwrap();
+        assert_eq!((options.transport, options.engine.copies), (Transport::Udp, 3));
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Doctor {
     /// # Errors
     /// [`Failure::WrongValue`] for options that cannot go together, [`Failure::Reported`] when there is a problem.
     pub(crate) fn run(&self) -> Result<(), Failure> {
+        self.flags.must_be_of_connections("doctor")?;
         let options = configuration::of(&self.flags)?;
         let mut findings = Vec::new();
         examine(&self.options(options), |finding| {

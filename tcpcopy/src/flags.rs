@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use tcpcopy_cli::{RunFlags, device_or_file, expression, number};
+use tcpcopy_cli::{Failure, RunFlags, device_or_file, expression, number};
 use tcpcopy_core::engine::{Mapping, Share};
 use tcpcopy_core::feed::DEFAULT_PORT;
 use tcpcopy_core::net::{DEFAULT_BUFFER_BYTES, DEFAULT_SNAPLEN};
@@ -26,6 +26,20 @@ const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
 /// The C tools shift ports by 2048 for each instance, which makes 32 of them.
 pub(crate) const LAST_INSTANCE: u32 = 31;
 
+/// Options that mean nothing where there are neither connections nor answers.
+const OF_CONNECTIONS: [&str; 10] = [
+    "only_whole",
+    "top_speed",
+    "response_timeout",
+    "idle_timeout",
+    "mss",
+    "rtt",
+    "overlap_turns",
+    "module",
+    "module_faults",
+    "admin",
+];
+
 /// What is replayed, to whom, and how: the options of replaying, and of the commands that are about a replay.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tcpcopy", version, disable_help_flag = true, disable_version_flag = true)]
@@ -42,7 +56,13 @@ pub(crate) struct Flags {
     pub(crate) mapping: Vec<Mapping>,
 
     /// Where intercept runs, by address or name; all of them are told of every connection
-    #[arg(short = 's', long, required = true, value_name = "HOST[:PORT],...", value_delimiter = ',')]
+    #[arg(
+        short = 's',
+        long,
+        required_unless_present = "udp",
+        value_name = "HOST[:PORT],...",
+        value_delimiter = ','
+    )]
     #[arg(value_parser = intercept, help_heading = "What is replayed, and to whom")]
     pub(crate) intercept: Vec<InterceptName>,
 
@@ -92,6 +112,11 @@ pub(crate) struct Flags {
     /// Replay only connections whose beginning was captured
     #[arg(short = 'O', long, help_heading = "What is replayed, and to whom")]
     pub(crate) only_whole: bool,
+
+    /// Replay UDP instead of TCP: datagrams, one by one. Nobody waits for answers, so -s is not needed; see
+    /// that what targets answer does not reach users
+    #[arg(long, conflicts_with_all = OF_CONNECTIONS, help_heading = "What is replayed, and to whom")]
+    pub(crate) udp: bool,
 
     /// Capture on these devices [default: those that carry the online addresses, and loopback]; with
     /// --offline: replay these files, * and ? in their names as in a shell, - for standard input
@@ -237,6 +262,36 @@ pub(crate) struct Flags {
     pub(crate) run: RunFlags,
 }
 
+impl Flags {
+    /// For a command about the way of a connection through target and intercept.
+    ///
+    /// # Errors
+    /// A sentence, where datagrams are to be copied.
+    pub(crate) fn must_be_of_connections(&self, command: &str) -> Result<(), Failure> {
+        if !self.udp {
+            return Ok(());
+        }
+        let sentence =
+            format!("{command} is about TCP: with --udp there is no intercept, and nothing comes back");
+        Err(Failure::WrongValue(sentence))
+    }
+
+    /// One sentence for the log about options that have nothing to do for UDP and do no harm, if any was given.
+    pub(crate) fn remark_on_udp(&self) -> Option<&'static str> {
+        let is_about_answers = !self.intercept.is_empty() || self.lonely || self.single || self.dnat;
+        (self.udp && is_about_answers)
+            .then_some("with --udp nothing comes back: -s, -L, --single and --dnat are without effect")
+    }
+
+    /// One sentence for the log about answers to datagrams that would reach users, where nothing else keeps them away.
+    pub(crate) fn warning_on_udp(&self) -> Option<&'static str> {
+        (self.udp && self.source.is_empty()).then_some(
+            "without -c copies come from the users' own addresses: see that what the targets answer does not reach the \
+             users (on each target, a route to a device that swallows them)",
+        )
+    }
+}
+
 /// `-H`: an address that a target can answer to.
 fn stand_in(text: &str) -> Result<IpAddr, String> {
     let allowed = "it takes an address that the targets route to intercept";
@@ -294,6 +349,22 @@ mod tests {
         assert_eq!((flags.connections, flags.rtt, flags.percent), (4, Some(0), 20));
         assert!(flags.lonely && flags.overlap_turns && flags.only_whole && flags.pcap_capture);
         assert!(flags.single && flags.dnat && flags.idle.remark().is_some());
+    }
+
+    #[test]
+    fn udp_needs_no_intercept_and_a_command_of_the_c_tools_names_one_nevertheless() {
+        let parsed = |arguments: &[&str]| {
+            let udp = ["tcpcopy", "-x", "53-10.10.3.2:53", "--udp"];
+            Flags::try_parse_from(udp.iter().chain(arguments)).unwrap()
+        };
+        let usual = parsed(&["-n", "3", "-r", "20", "-H", "10.0.0.9"]);
+        assert_eq!(usual.remark_on_udp(), None);
+        assert!(usual.warning_on_udp().is_some_and(|warning| warning.starts_with("without -c")));
+        assert_eq!(parsed(&["-c", "10.20.0.x"]).warning_on_udp(), None);
+        assert_eq!(
+            parsed(&["-s", "10.10.3.3"]).remark_on_udp(),
+            Some("with --udp nothing comes back: -s, -L, --single and --dnat are without effect")
+        );
     }
 
     #[test]

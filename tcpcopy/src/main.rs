@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use tcpcopy_cli::{Failure, Program, Running, run_program};
 use tcpcopy_core::host::probe;
-use tcpcopy_core::runtime::{Replay, ReplayOptions};
+use tcpcopy_core::runtime::{Copying, Replay, ReplayEnd, ReplayOptions, ReplaySnapshot, Transport};
 
 use crate::command_line::CommandLine;
 use crate::flags::Flags;
@@ -69,11 +69,30 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
     let Some(running) = Running::begin(PROGRAM, &flags.run)? else {
         return Ok(());
     };
-    if let Some(remark) = flags.idle.remark() {
+    for remark in flags.idle.remark().iter().map(String::as_str).chain(flags.remark_on_udp()) {
         log::info!("{remark}");
+    }
+    if let Some(warning) = flags.warning_on_udp() {
+        log::warn!("{warning}");
     }
     let options = ReplayOptions { snapshot_interval: running.snapshot_interval(), ..configuration };
     let mut subject = Subject::of(&options);
+    let end = match options.transport {
+        Transport::Tcp => replay_connections(options, &mut subject, &running)?,
+        Transport::Udp => copy_datagrams(options, &mut subject, &running)?,
+    };
+    running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
+    match &end.snapshot.recording {
+        Some(_) => Ok(()),
+        None => Failure::unless_captured_to_the_end(&end.snapshot.capture),
+    }
+}
+
+fn replay_connections(
+    options: ReplayOptions,
+    subject: &mut Subject,
+    running: &Running,
+) -> Result<ReplayEnd, Failure> {
     let replay = Replay::start(options).map_err(|error| running.start_failed(error))?;
     subject.devices = replay.devices();
     subject.modules = replay.modules().collect();
@@ -81,21 +100,28 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
         log::debug!("tcpcopy ctl reaches this process at {}", socket.display());
     }
     running.announce(&subject.to_string());
+    Ok(replay.run(on_snapshot(running), |notice| running.handle_notice(notice)))
+}
 
+fn copy_datagrams(
+    options: ReplayOptions,
+    subject: &mut Subject,
+    running: &Running,
+) -> Result<ReplayEnd, Failure> {
+    let copying = Copying::start(options).map_err(|error| running.start_failed(error))?;
+    subject.devices = copying.devices();
+    running.announce(&subject.to_string());
+    Ok(copying.run(on_snapshot(running), |notice| running.handle_notice(notice)))
+}
+
+/// Shows how it goes on.
+fn on_snapshot(running: &Running) -> impl FnMut(&ReplaySnapshot) {
     let mut cadence = running.cadence();
     let mut status = StatusLine::default();
-    let end = replay.run(
-        |snapshot| {
-            running.show_status(|| status.text(snapshot));
-            if cadence.is_due(snapshot.running_for) {
-                log::info!("{}", summary::line(snapshot));
-            }
-        },
-        |notice| running.handle_notice(notice),
-    );
-    running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
-    match &end.snapshot.recording {
-        Some(_) => Ok(()),
-        None => Failure::unless_captured_to_the_end(&end.snapshot.capture),
+    move |snapshot| {
+        running.show_status(|| status.text(snapshot));
+        if cadence.is_due(snapshot.running_for) {
+            log::info!("{}", summary::line(snapshot));
+        }
     }
 }

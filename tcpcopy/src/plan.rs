@@ -26,6 +26,7 @@ impl Plan {
     /// # Errors
     /// [`Failure`] for options that cannot be replayed with.
     pub(crate) fn run(&self) -> Result<(), Failure> {
+        self.flags.must_be_of_connections("plan")?;
         let replay = configuration::of(&self.flags)?;
         // Behind the program's name and the command.
         let options: Vec<String> = env::args().skip(2).map(|word| shell_word(&word)).collect();

@@ -1,6 +1,7 @@
 //! The report for people: what was captured, what became of it, and why.
 
 pub(crate) mod comparison;
+pub(crate) mod datagrams;
 pub(crate) mod modules;
 pub(crate) mod recording;
 
@@ -10,6 +11,7 @@ use tcpcopy_cli::{Program, Table, add_capture, bytes, count, duration};
 use tcpcopy_core::engine::{Ignored, Statistics, Verdict};
 use tcpcopy_core::runtime::{
     Account, Accounts, FeedTotals, IntakeChoice, ReplayEnd, ReplayOptions, ReplaySnapshot, TransmitTotals,
+    Transport,
 };
 
 use crate::mapping_flag::argument;
@@ -20,6 +22,8 @@ pub(crate) struct Subject {
     pub(crate) devices: Vec<String>,
     /// They are files.
     pub(crate) is_recorded: bool,
+    /// What is replayed are datagrams.
+    pub(crate) is_udp: bool,
     /// The mappings, as `-x` takes them.
     pub(crate) mappings: Vec<String>,
     /// Where intercepts listen.
@@ -34,6 +38,7 @@ impl Subject {
         Self {
             devices: Vec::new(),
             is_recorded: matches!(options.intake, IntakeChoice::Files(_)),
+            is_udp: options.transport == Transport::Udp,
             mappings: options.mappings.as_slice().iter().map(argument).collect(),
             intercepts: options.intercepts.iter().map(ToString::to_string).collect(),
             modules: Vec::new(),
@@ -45,15 +50,14 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mappings =
             self.mappings.iter().map(|mapping| mapping.replacen('-', " to ", 1)).collect::<Vec<_>>();
+        let source = if self.is_recorded { "reading" } else { "capturing on" };
+        let what = if self.is_udp { "copying datagrams for" } else { "replaying" };
+        write!(f, "{source} {}; {what} {}", self.devices.join(", "), mappings.join(", "))?;
+        if self.is_udp {
+            return Ok(());
+        }
         let plural = if self.intercepts.len() == 1 { "intercept" } else { "intercepts" };
-        write!(
-            f,
-            "{} {}; replaying {}; {plural} {}",
-            if self.is_recorded { "reading" } else { "capturing on" },
-            self.devices.join(", "),
-            mappings.join(", "),
-            self.intercepts.join(", ")
-        )?;
+        write!(f, "; {plural} {}", self.intercepts.join(", "))?;
         match self.modules.as_slice() {
             [] => Ok(()),
             [module] => write!(f, "; module {module}"),
@@ -70,6 +74,12 @@ pub(crate) fn text(program: Program, end: &ReplayEnd) -> String {
     add_capture(&mut table, &last.capture);
     add_ignored(&mut table, &last.engine);
     recording::add(&mut table, last.recording.as_ref());
+    if let Some(datagrams) = &last.datagrams {
+        datagrams::add(&mut table, datagrams, last.copies);
+        add_packets(&mut table, &last.transmit);
+        add_failures(&mut table, &last.transmit, "the system did not take these packets: they are lost");
+        return format!("{}{table}", head(program, last));
+    }
     add_sessions(&mut table, last);
     add_account(&mut table, "Turns (times a user spoke)", &accounts.turns, count);
     add_turn_remarks(&mut table, &last.engine);
@@ -78,14 +88,16 @@ pub(crate) fn text(program: Program, end: &ReplayEnd) -> String {
     add_transmit(&mut table, &last.engine, &last.transmit);
     add_feed(&mut table, &last.engine, &last.feed);
     format!(
-        "{} {} ran for {}\n{table}{}{}{}",
-        program.name,
-        program.version,
-        duration(last.running_for),
+        "{}{table}{}{}{}",
+        head(program, last),
         modules::text(&last.modules.generations),
         modules::discards(&last.modules.discards),
         comparison::text(comparisons, last.modules.exchanges_dropped)
     )
+}
+
+fn head(program: Program, last: &ReplaySnapshot) -> String {
+    format!("{} {} ran for {}\n", program.name, program.version, duration(last.running_for))
 }
 
 fn add_ignored(table: &mut Table, engine: &Statistics) {
@@ -189,18 +201,22 @@ fn add_byte_remarks(table: &mut Table, engine: &Statistics) {
 }
 
 fn add_transmit(table: &mut Table, engine: &Statistics, transmit: &TransmitTotals) {
-    table.section("Sent to the targets");
-    table.line("packets", count(transmit.packets), bytes(transmit.bytes));
+    add_packets(table, transmit);
     table.line("retransmissions", count(engine.retransmissions), "");
     table.line_if_any("time-outs", engine.timeouts, "retransmission time-outs that expired");
     table.line_if_any("fast retransmits", engine.fast_retransmits, "losses that acknowledgements told of");
     table.line_if_any("probes", engine.probes, "of a target whose receive window was closed");
+    add_failures(table, transmit, "the system did not take these packets; their sessions repeat them");
+}
+
+fn add_packets(table: &mut Table, transmit: &TransmitTotals) {
+    table.section("Sent to the targets");
+    table.line("packets", count(transmit.packets), bytes(transmit.bytes));
+}
+
+fn add_failures(table: &mut Table, transmit: &TransmitTotals, consequence: &str) {
     for (reason, number) in &transmit.failed {
-        table.line_if_any(
-            reason,
-            *number,
-            "the system did not take these packets; their sessions repeat them",
-        );
+        table.line_if_any(reason, *number, consequence);
     }
 }
 
@@ -265,6 +281,7 @@ pub(crate) fn example() -> ReplayEnd {
         },
         recording: None,
         copies: 1,
+        datagrams: None,
         engine,
         pending: Pending { sessions: 4, established: 4, turns: 7, bytes: 1_000, memory: 4_096 },
         modules: ModulesTotals {
@@ -289,7 +306,7 @@ pub(crate) fn example() -> ReplayEnd {
 
 #[cfg(test)]
 mod tests {
-    use tcpcopy_core::engine::Pending;
+    use tcpcopy_core::engine::{DatagramStatistics, Pending};
     use tcpcopy_core::runtime::ModulesTotals;
 
     use super::*;
@@ -386,6 +403,15 @@ Responses of the targets
     }
 
     #[test]
+    fn a_report_on_datagrams_tells_of_no_sessions() {
+        let mut end = example();
+        end.snapshot.datagrams = Some(DatagramStatistics { captured: 5, copied: 5, ..Default::default() });
+        let text = text(Program { name: "tcpcopy", version: "0.1.0", manual: &[] }, &end);
+        assert!(text.contains("Datagrams\n  captured") && !text.contains("Sessions"), "{text}");
+        assert!(text.contains("the system did not take these packets: they are lost"), "{text}");
+    }
+
+    #[test]
     fn how_many_copies_there_really_were_is_said() {
         let mut end = example();
         end.snapshot.copies = 10;
@@ -401,6 +427,7 @@ Responses of the targets
         let subject = Subject {
             devices: vec!["eth0".to_owned(), "lo".to_owned()],
             is_recorded: false,
+            is_udp: false,
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
             modules: Vec::new(),
@@ -410,5 +437,10 @@ Responses of the targets
         let module = "http 1.0.0 (generation 1, for 80)";
         let with_module = Subject { modules: vec![module.to_owned()], ..subject };
         assert_eq!(with_module.to_string(), format!("{line}; module {module}"));
+        let datagrams = Subject { is_udp: true, ..with_module };
+        assert_eq!(
+            datagrams.to_string(),
+            "capturing on eth0, lo; copying datagrams for 80 to 10.10.3.2:8080"
+        );
     }
 }

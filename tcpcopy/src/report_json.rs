@@ -9,6 +9,7 @@ use tcpcopy_core::runtime::{
 };
 
 use crate::report::Subject;
+use crate::report::datagrams::DatagramsReport;
 use crate::report::recording::RecordingReport;
 
 /// The whole report.
@@ -21,6 +22,7 @@ pub(crate) struct Report<'a> {
     intercepts: &'a [String],
     capture: CaptureReport,
     recording: Option<RecordingReport<'a>>,
+    datagrams: Option<DatagramsReport>,
     sessions: Sessions,
     turns: Turns,
     bytes: Bytes,
@@ -129,6 +131,7 @@ impl<'a> Report<'a> {
             recording,
             copies,
             engine,
+            datagrams,
             pending,
             modules,
             transmit,
@@ -141,6 +144,7 @@ impl<'a> Report<'a> {
             intercepts: &subject.intercepts,
             capture: capture.into(),
             recording: recording.as_ref().map(RecordingReport::new),
+            datagrams: datagrams.as_ref().map(|datagrams| DatagramsReport::new(datagrams, *copies)),
             sessions: Sessions::new(engine, pending, *copies),
             turns: Turns::new(engine, pending),
             bytes: Bytes::new(engine, pending),
@@ -276,6 +280,7 @@ mod tests {
         let subject = Subject {
             devices: vec!["eth0".to_owned()],
             is_recorded: false,
+            is_udp: false,
             mappings: vec!["80-10.10.3.2:8080".to_owned()],
             intercepts: vec!["10.10.3.3:36524".to_owned()],
             modules: Vec::new(),
@@ -326,11 +331,12 @@ mod tests {
             "capture": {
                 "frames": 123_456, "kernel_received": 123_468, "kernel_dropped": 12, "interface_dropped": 0,
                 "unusable": {
-                    "truncated_header": 0, "not_ip": 0, "not_tcp": 0, "fragment": 0, "malformed": 0,
-                    "nested_too_deep": 0, "unsupported_link_type": 0,
+                    "truncated_header": 0, "not_ip": 0, "not_tcp": 0, "not_udp": 0, "fragment": 0,
+                    "malformed": 0, "nested_too_deep": 0, "unsupported_link_type": 0,
                 },
             },
             "recording": null,
+            "datagrams": null,
             "sessions": sessions,
             "turns": {
                 "turns_captured": 65_000, "turns_delivered": 64_980, "turns_lost": 13, "turns_pending": 7,

@@ -31,6 +31,14 @@ impl StatusLine {
         let frames = per_second(now.frames.saturating_sub(self.before.frames), time);
         let turns = per_second(now.turns.saturating_sub(self.before.turns), time);
         self.before = now;
+        if let Some(datagrams) = &snapshot.datagrams {
+            let source = match &snapshot.recording {
+                Some(recording) => progress(recording, snapshot.running_for),
+                None => format!("{} packets/s", count(frames)),
+            };
+            let (captured, copies) = (count(datagrams.captured), count(datagrams.copies));
+            return format!("{source} | {captured} datagrams, {copies} copies");
+        }
         if let Some(recording) = &snapshot.recording {
             return format!(
                 "{} | {} sessions | {} turns/s, {} waiting, {} lost | {}",

@@ -6,9 +6,15 @@ use std::fmt::Write;
 use tcpcopy_core::engine::Verdict;
 use tcpcopy_core::runtime::{Accounts, ReplaySnapshot};
 
+use crate::report::datagrams;
+
 /// One line about `snapshot`; verdicts appear once there is a session that ended with them.
 pub(crate) fn line(snapshot: &ReplaySnapshot) -> String {
     let ReplaySnapshot { capture, engine, pending, feed, .. } = snapshot;
+    if let Some(datagrams) = &snapshot.datagrams {
+        let (frames, dropped, rest) = (capture.frames, capture.kernel_dropped, datagrams::summary(datagrams));
+        return format!("summary: captured={frames} kernel_dropped={dropped} {rest}");
+    }
     let accounts = Accounts::of(engine, pending);
     let mut line = format!(
         "summary: captured={} kernel_dropped={} sessions_pending={} sessions_ended={}",

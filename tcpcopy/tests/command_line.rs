@@ -35,6 +35,7 @@ fn help_names_every_option() {
         "-n, --copies",
         "-f, --instance",
         "-O, --only-whole",
+        "--udp",
         "-i, --device",
         "-F, --filter",
         "-B, --buffer",
@@ -221,6 +222,39 @@ fn a_wrong_value_is_told_in_one_sentence() {
          and 3/3"
     );
     assert_eq!(with(&["-z"]), "tcpcopy: there is no option -z; --help lists the options");
+}
+
+#[test]
+fn options_of_connections_are_refused_for_datagrams() {
+    for (arguments, option) in [
+        (&["-W"][..], "-W/--overlap-turns"),
+        (&["-O"], "-O/--only-whole"),
+        (&["-R", "5"], "-R/--rtt"),
+        (&["-t", "5"], "-t/--response-timeout"),
+        (&["-k", "5"], "-k/--idle-timeout"),
+        (&["-D", "1200"], "-D/--mss"),
+        (&["--module", "x.so"], "--module"),
+        (&["--module-faults", "2"], "--module-faults"),
+        (&["--admin", "none"], "--admin"),
+        (&["--top-speed"], "--top-speed"),
+    ] {
+        let sentence = refused(&[&["-x", "53-10.10.3.2:53", "--udp"][..], arguments].concat());
+        let either = [("--udp", option), (option, "--udp")]
+            .map(|(one, other)| format!("tcpcopy: {one} and {other} exclude each other; give one of them"));
+        assert!(either.contains(&sentence), "{sentence}");
+    }
+}
+
+#[test]
+fn commands_about_connections_are_refused_for_datagrams() {
+    for command in ["doctor", "plan"] {
+        assert_eq!(
+            refused(&[command, "-x", "53-10.10.3.2:53", "--udp"]),
+            format!(
+                "tcpcopy: {command} is about TCP: with --udp there is no intercept, and nothing comes back"
+            )
+        );
+    }
 }
 
 #[test]

@@ -5,17 +5,21 @@
 //!
 //! A [session](Engine) has two halves joined by a byte stream: `reassembly` puts in order what the user said,
 //! `session` says it again with a client TCP of its own, and `turns` decides when.
+//!
+//! [`Datagrams`] is the same for UDP, which has no sessions.
 
 #![forbid(unsafe_code)]
 
 mod backlog;
 mod congestion;
+mod datagrams;
 mod engine;
 mod incoming;
 mod joining;
 mod judge;
 mod mapping;
 mod options;
+mod path_mtu;
 mod reassembly;
 mod registration;
 mod replica;
@@ -32,6 +36,7 @@ mod turns;
 mod verdict;
 mod workload;
 
+pub use datagrams::{DatagramStatistics, Datagrams, FragmentTotals, Uncopied};
 pub use engine::{Engine, SessionId, SessionSummary};
 pub use mapping::{Mapping, Mappings, OnlineAddress};
 pub use options::{EngineOptions, Pace, Sampling};

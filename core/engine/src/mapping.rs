@@ -9,7 +9,7 @@ use tcpcopy_wire::Endpoint;
 pub struct OnlineAddress {
     /// The online server's address; `None` matches every address.
     pub addr: Option<IpAddr>,
-    /// The online server's TCP port.
+    /// The online server's port.
     pub port: u16,
 }
 
@@ -38,6 +38,12 @@ impl Mappings {
     #[must_use]
     pub fn as_slice(&self) -> &[Mapping] {
         &self.0
+    }
+
+    /// Whether a packet sent to `addr` may have an entry, as far as can be told without its port.
+    #[must_use]
+    pub fn may_be_for(&self, addr: IpAddr) -> bool {
+        self.0.iter().any(|mapping| mapping.online.addr.is_none_or(|online| online == addr))
     }
 
     /// The index of the entry for a packet sent to `destination`. A packet that already goes to a target is never

@@ -27,7 +27,7 @@ use crate::replica::Replica;
 use crate::serving::Serving;
 use crate::turns::TurnGate;
 use crate::verdict::Verdict;
-use crate::{EngineOptions, Pace, SessionId, Statistics};
+use crate::{EngineOptions, Pace, SessionId, Statistics, path_mtu};
 
 use capture::Skipping;
 use connection::{Connection, State};
@@ -352,10 +352,8 @@ impl Session {
 
     /// A packet was larger than the path allows: segments shrink to the next usual MTU (RFC 1191 §7).
     pub(crate) fn shrink_segments(&mut self) {
-        const PLATEAUS: [u32; 8] = [8166, 4352, 2002, 1492, 1280, 1006, 508, 296];
         let headers = if self.flow.server.addr.is_ipv4() { 52 } else { 72 };
-        let packet = self.connection.send.mss + headers;
-        let next = PLATEAUS.into_iter().find(|plateau| *plateau < packet).unwrap_or(296);
+        let next = path_mtu::below((self.connection.send.mss + headers) as usize) as u32;
         self.connection.send.mss = (next - headers).max(88);
     }
 

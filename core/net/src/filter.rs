@@ -15,18 +15,40 @@ use tcpcopy_wire::{Endpoint, LinkType};
 /// Empty when there are no entries: nothing would be wanted, and nobody should capture.
 #[must_use]
 pub fn capture_filter(online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
-    end_filter("dst", online, targets)
+    end_filter("tcp", "dst", online, targets)
+}
+
+/// The same for UDP. Of a packet in fragments only the first names a port: others pass for what they may be.
+#[must_use]
+pub fn datagram_filter(online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
+    let datagrams = end_filter("udp", "dst", online, targets);
+    let mut hosts: Vec<String> = Vec::new();
+    for (address, _) in online {
+        match address {
+            Some(IpAddr::V4(address)) => push_new(&mut hosts, format!("dst host {address}")),
+            Some(IpAddr::V6(_)) => {}
+            None => {
+                let ours: Vec<String> =
+                    targets.iter().map(|target| format!("not dst host {}", target.addr)).collect();
+                push_new(&mut hosts, format!("({})", [vec!["ip".to_owned()], ours].concat().join(" and ")));
+            }
+        }
+    }
+    if hosts.is_empty() {
+        return datagrams;
+    }
+    format!("({datagrams} or (ip proto 17 and ip[6:2] & 0x1fff != 0 and ({})))", hosts.join(" or "))
 }
 
 /// The filter that lets through what the online servers answer: what [`capture_filter`] lets through, in the other
 /// direction.
 #[must_use]
 pub fn answer_filter(online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
-    end_filter("src", online, targets)
+    end_filter("tcp", "src", online, targets)
 }
 
-/// Packets with one of `online` at the end that `end` names, `src` or `dst`.
-fn end_filter(end: &str, online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
+/// Packets of `protocol` with one of `online` at the end that `end` names, `src` or `dst`.
+fn end_filter(protocol: &str, end: &str, online: &[(Option<IpAddr>, u16)], targets: &[Endpoint]) -> String {
     let mut wanted: Vec<String> = Vec::new();
     let mut extended: Vec<String> = Vec::new();
     for (address, port) in online {
@@ -40,14 +62,14 @@ fn end_filter(end: &str, online: &[(Option<IpAddr>, u16)], targets: &[Endpoint])
     if wanted.is_empty() {
         return String::new();
     }
-    let tcp = format!("(tcp and ({}))", wanted.join(" or "));
+    let plain = format!("({protocol} and ({}))", wanted.join(" or "));
     if extended.is_empty() {
-        return tcp;
+        return plain;
     }
     // Next header 0, 43, 44 and 60: hop-by-hop, routing, fragment and destination options (RFC 8200 §4). Behind them
     // ICMPv6 (58) is common, from multicast listeners, and never wanted.
     format!(
-        "({tcp} or (ip6 and ({}) and (ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] = 60) and ip6[40] != 58))",
+        "({plain} or (ip6 and ({}) and (ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] = 60) and ip6[40] != 58))",
         extended.join(" or ")
     )
 }
@@ -231,6 +253,48 @@ mod tests {
         let mut packet = tcp("10.0.0.1", 80);
         packet[9] = 17;
         assert!(!compile(&filter, Linktype::ETHERNET).filter(&ethernet(&[], &packet)));
+    }
+
+    fn udp(to: &str, port: u16) -> Vec<u8> {
+        let mut packet = tcp(to, port);
+        let at = if packet[0] >> 4 == 4 { 9 } else { 6 };
+        packet[at] = 17;
+        packet
+    }
+
+    #[test]
+    fn datagrams_and_later_fragments_of_some_pass() {
+        let online = [(Some(addr("10.0.0.1")), 53), (None, 54), (Some(addr("fd00::1")), 53)];
+        let filter = datagram_filter(&online, &[target("10.10.3.2", 54), target("fd00::2", 54)]);
+        let program = compile(&filter, Linktype::ETHERNET);
+        let passes = |packet: &[u8]| program.filter(&ethernet(&[], packet));
+        for (to, port) in [("10.0.0.1", 53), ("10.0.0.9", 54), ("fd00::1", 53), ("fd00::9", 54)] {
+            assert!(passes(&udp(to, port)), "{to} {port}");
+            assert!(!passes(&tcp(to, port)), "TCP to {to} {port}");
+        }
+        for (to, port) in [("10.0.0.2", 53), ("10.10.3.2", 54), ("fd00::2", 54)] {
+            assert!(!passes(&udp(to, port)), "{to} {port}");
+        }
+        let later = |to: &str| {
+            let mut packet = udp(to, 9);
+            packet[7] = 100;
+            packet
+        };
+        assert!(passes(&later("10.0.0.1")) && passes(&later("10.0.0.9")) && !passes(&later("10.10.3.2")));
+        let mut later_v6 = udp("fd00::1", 9);
+        later_v6[6] = 44;
+        later_v6.splice(40..40, [17, 0, 1, 0, 0, 0, 0, 7]);
+        assert!(passes(&later_v6));
+    }
+
+    #[test]
+    fn only_fragments_to_a_named_host_pass() {
+        let filter = datagram_filter(&[(Some(addr("10.0.0.1")), 53)], &[]);
+        let program = compile(&filter, Linktype::ETHERNET);
+        let mut later = udp("10.0.0.2", 9);
+        later[7] = 100;
+        assert!(!program.filter(&ethernet(&[], &later)));
+        assert_eq!(datagram_filter(&[], &[]), "");
     }
 
     #[test]

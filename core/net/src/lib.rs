@@ -23,7 +23,7 @@ pub use capture::{
     Frame, KernelStatistics, LiveCapture,
 };
 pub use devices::{Device, DeviceError, devices, devices_for};
-pub use filter::{answer_filter, capture_filter, lets_through};
+pub use filter::{answer_filter, capture_filter, datagram_filter, lets_through};
 pub use offloads::{Offload, offloads};
 pub use readings::{Capabilities, capabilities, forwarded, forwards, online_users, reverse_path_dropped};
 pub use recording::{FileInput, ReadingProgress, RecordedFrame, Recording, RecordingError, capture_files};

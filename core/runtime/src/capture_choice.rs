@@ -1,10 +1,12 @@
 //! Where and how tcpcopy captures: what users say, and on demand what they are answered.
 
 use tcpcopy_engine::Mappings;
-use tcpcopy_net::{CaptureDirection, CaptureOptions, answer_filter, capture_filter, devices, devices_for};
+use tcpcopy_net::{
+    CaptureDirection, CaptureOptions, answer_filter, capture_filter, datagram_filter, devices, devices_for,
+};
 use tcpcopy_wire::Endpoint;
 
-use crate::StartError;
+use crate::{StartError, Transport};
 
 /// Ring memory of all devices together when they are not named: a host may carry addresses on dozens of them.
 pub const UNNAMED_RING_BYTES: usize = 256 << 20;
@@ -33,7 +35,11 @@ impl CaptureChoice {
     ///
     /// Without named devices only what those carrying the online addresses receive is wanted. A named device may be
     /// a mirror port, whose packets are for others, or the way out of a client's host: both directions, promiscuous.
-    pub(crate) fn options(&self, mappings: &Mappings) -> Result<Vec<CaptureOptions>, StartError> {
+    pub(crate) fn options(
+        &self,
+        transport: Transport,
+        mappings: &Mappings,
+    ) -> Result<Vec<CaptureOptions>, StartError> {
         let is_named = !self.devices.is_empty();
         let (online, targets) = ends(mappings);
         let names = if is_named {
@@ -42,7 +48,7 @@ impl CaptureChoice {
             let addresses: Vec<_> = online.iter().map(|(addr, _)| *addr).collect();
             devices_for(&devices()?, &addresses)?.into_iter().map(|device| device.name.clone()).collect()
         };
-        let filter = self.filter.clone().unwrap_or_else(|| self.made_filter(&online, &targets));
+        let filter = self.filter.clone().unwrap_or_else(|| self.made_filter(transport, &online, &targets));
         let share = if is_named { usize::MAX } else { UNNAMED_RING_BYTES / names.len().max(1) };
         let open = |device: String| CaptureOptions {
             direction: if is_named && device != LOOPBACK {
@@ -60,8 +66,16 @@ impl CaptureChoice {
         Ok(names.into_iter().map(open).collect())
     }
 
-    fn made_filter(&self, online: &[(Option<std::net::IpAddr>, u16)], targets: &[Endpoint]) -> String {
-        let mut filter = capture_filter(online, targets);
+    fn made_filter(
+        &self,
+        transport: Transport,
+        online: &[(Option<std::net::IpAddr>, u16)],
+        targets: &[Endpoint],
+    ) -> String {
+        let mut filter = match transport {
+            Transport::Tcp => capture_filter(online, targets),
+            Transport::Udp => datagram_filter(online, targets),
+        };
         for tunnel in &self.tunnels {
             filter = format!("({filter}) or ({tunnel})");
         }
@@ -149,7 +163,7 @@ mod tests {
             snaplen: 96,
             buffer_bytes: 1 << 20,
         };
-        let options = choice.options(&mappings()).unwrap();
+        let options = choice.options(Transport::Tcp, &mappings()).unwrap();
         let users = "(tcp and ((dst port 80 and dst host 10.0.0.1)))";
         assert_eq!(options[0].filter, format!("(({users}) or (udp dst port 4789)) or (ip proto 47)"));
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use tcpcopy_net::{CaptureError, CaptureOptions, CaptureSource, LiveCapture};
-use tcpcopy_wire::{Instant, Segment, parse_frame};
+use tcpcopy_net::{CaptureError, CaptureOptions, CaptureSource, Frame, LiveCapture};
+use tcpcopy_wire::{DropReason, Instant, Segment, parse_frame};
 
+use crate::replayer::Seen;
 use crate::{CaptureTotals, StartError};
 
 /// Frames taken from one device before others get their turn.
@@ -129,15 +130,24 @@ impl Captures {
 
     /// Hands the segments that are ready to `on_segment`, a batch per device at the most.
     pub(crate) fn dispatch(&mut self, mut on_segment: impl FnMut(Instant, &Segment<'_>)) {
+        self.dispatch_frames(|seen| {
+            let segment = parse_frame(seen.link, seen.bytes, seen.wire_len)?;
+            on_segment(seen.at, &segment);
+            Ok(())
+        });
+    }
+
+    /// The same of frames; `on_frame` says why one cannot be used.
+    pub(crate) fn dispatch_frames(&mut self, mut on_frame: impl FnMut(Seen<'_>) -> Result<(), DropReason>) {
         let totals = &mut self.totals;
         self.sources.iter_mut().for_each(Source::adopt_wider);
         for source in self.sources.iter_mut().filter(|source| source.is_ready) {
             let link = source.capture.link_type();
             let taken = source.capture.dispatch(BATCH, |frame| {
                 totals.frames += 1;
-                match parse_frame(link, frame.bytes, frame.wire_len) {
-                    Ok(segment) => on_segment(frame.captured_at, &segment),
-                    Err(reason) => totals.unusable[reason as usize] += 1,
+                let Frame { bytes, wire_len, captured_at: at } = frame;
+                if let Err(reason) = on_frame(Seen { link, bytes, wire_len, at }) {
+                    totals.unusable[reason as usize] += 1;
                 }
             });
             match taken {

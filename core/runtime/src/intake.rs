@@ -1,12 +1,13 @@
 //! Where tcpcopy's packets come from: devices, or files.
 
 use mio::{Registry, Token};
-use tcpcopy_engine::{Engine, Mappings};
+use tcpcopy_engine::Mappings;
 use tcpcopy_wire::Instant;
 
 use crate::captures::Captures;
 use crate::recorded::Recorded;
-use crate::{CaptureChoice, CaptureTotals, RecordingChoice, RecordingTotals, StartError};
+use crate::replayer::Replayer;
+use crate::{CaptureChoice, CaptureTotals, RecordingChoice, RecordingTotals, StartError, Transport};
 
 /// What is replayed.
 #[derive(Clone, Debug)]
@@ -28,20 +29,22 @@ impl Intake {
     /// bytes.
     pub(crate) fn open(
         choice: IntakeChoice,
+        transport: Transport,
         mappings: &Mappings,
         with_answers: bool,
         memory_budget: usize,
     ) -> Result<Self, StartError> {
         let choice = match choice {
             IntakeChoice::Files(choice) => {
-                return Recorded::open(&choice, mappings, with_answers, memory_budget).map(Self::Files);
+                return Recorded::open(&choice, transport, mappings, with_answers, memory_budget)
+                    .map(Self::Files);
             }
             IntakeChoice::Devices(choice) => choice,
         };
         if with_answers {
             choice.tell_of_answers();
         }
-        let captures = Captures::open(&choice.options(mappings)?, |options| {
+        let captures = Captures::open(&choice.options(transport, mappings)?, |options| {
             with_answers.then(|| choice.widened(options, mappings)).flatten()
         })?;
         Ok(Self::Devices { captures, choice })
@@ -98,14 +101,11 @@ impl Intake {
         }
     }
 
-    /// Hands what is there, or due, to `engine`. Files wait while no intercept `is_there`; users do not.
-    pub(crate) fn dispatch(&mut self, now: Instant, is_there: bool, engine: &mut Engine) {
+    /// Hands what is there, or due, to `replayer`. Files wait while no intercept `is_there`; users do not.
+    pub(crate) fn dispatch(&mut self, now: Instant, is_there: bool, replayer: &mut impl Replayer) {
         match self {
-            Self::Devices { captures, .. } => captures.dispatch(|captured_at, segment| {
-                log::trace!("captured {segment}");
-                engine.handle_capture(now, captured_at, segment);
-            }),
-            Self::Files(recorded) => recorded.dispatch(now, is_there, engine),
+            Self::Devices { captures, .. } => captures.dispatch_frames(|seen| replayer.take(now, seen)),
+            Self::Files(recorded) => recorded.dispatch(now, is_there, replayer),
         }
     }
 
@@ -120,11 +120,11 @@ impl Intake {
         }
     }
 
-    /// Whether nothing more is to be had: no device is left, or all files are read and `engine` is done with them.
-    pub(crate) fn is_over(&self, engine: &Engine) -> bool {
+    /// Whether nothing more is to be had: no device is left, or all files are read and `replayer` is done with them.
+    pub(crate) fn is_over(&self, replayer: &impl Replayer) -> bool {
         match self {
             Self::Devices { captures, .. } => !captures.is_alive(),
-            Self::Files(recorded) => recorded.is_read() && engine.is_done(),
+            Self::Files(recorded) => recorded.is_read() && replayer.has_said_all(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The event loops that join capture, engine, feed and transmit: the only reader of the clock.
 //!
-//! [`Replay`] is tcpcopy's loop, [`Relaying`] is intercept's. No protocol logic in here: what a packet means is
+//! [`Replay`] and [`Copying`] are tcpcopy's loops, for TCP and UDP, [`Relaying`] is intercept's. No protocol logic in here: what a packet means is
 //! the engine's business, what a frame of the feed means is the feed's.
 //!
 //! Beside tcpcopy's loop runs the [admin thread](Ask): it loads modules and answers `tcpcopy ctl`.
@@ -13,6 +13,7 @@ mod capture_choice;
 mod captures;
 mod clock;
 mod comparison;
+mod copying;
 mod doctor;
 mod error;
 mod feeds;
@@ -24,6 +25,7 @@ mod outlet;
 mod recorded;
 mod relaying;
 mod replay;
+mod replayer;
 mod rounds;
 mod signals;
 mod snapshot;
@@ -38,6 +40,7 @@ pub use admin::{
 };
 pub use capture_choice::{CaptureChoice, UNNAMED_RING_BYTES};
 pub use comparison::{ComparisonTotals, Latency, RowTotals};
+pub use copying::Copying;
 pub use doctor::{DoctorOptions, Finding, State, examine};
 pub use error::StartError;
 pub use intake::IntakeChoice;
@@ -49,6 +52,7 @@ pub use modules::{
 pub use recorded::{FileTotals, RecordingChoice, RecordingTotals, Tempo};
 pub use relaying::{Relaying, RelayingOptions};
 pub use replay::{Replay, ReplayOptions};
+pub use replayer::Transport;
 pub use signals::Notice;
 pub use snapshot::{
     CaptureTotals, FeedTotals, PeerTotals, RelaySnapshot, ReplayEnd, ReplaySnapshot, TransmitTotals,

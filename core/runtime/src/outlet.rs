@@ -3,18 +3,27 @@
 use tcpcopy_net::{RawIpSink, Sink, TargetGuard, TransmitError};
 use tcpcopy_wire::Endpoint;
 
-use crate::{StartError, TransmitTotals};
+use crate::{StartError, TransmitTotals, Transport};
 
 /// The transmit socket behind the target guard, with its counters.
 pub(crate) struct Outlet {
     sink: TargetGuard<RawIpSink>,
+    /// What becomes of a packet that was not sent.
+    consequence: &'static str,
     totals: TransmitTotals,
 }
 
 impl Outlet {
-    pub(crate) fn open(targets: impl IntoIterator<Item = Endpoint>) -> Result<Self, StartError> {
-        let sink = TargetGuard::new(RawIpSink::open()?, targets);
-        Ok(Self { sink, totals: TransmitTotals::default() })
+    pub(crate) fn open(
+        transport: Transport,
+        targets: impl IntoIterator<Item = Endpoint>,
+    ) -> Result<Self, StartError> {
+        let sink = RawIpSink::open()?;
+        let (sink, consequence) = match transport {
+            Transport::Tcp => (TargetGuard::new(sink, targets), "counted and sent again"),
+            Transport::Udp => (TargetGuard::for_datagrams(sink, targets), "lost and counted"),
+        };
+        Ok(Self { sink, consequence, totals: TransmitTotals::default() })
     }
 
     /// Sends one packet; `false` when it is too large for its path.
@@ -30,11 +39,11 @@ impl Outlet {
 
     /// After a batch: whatever a sink had queued is on its way.
     pub(crate) fn flush(&mut self) {
-        let totals = &mut self.totals;
-        self.sink.flush(&mut |packet, error| {
+        let Self { sink, consequence, totals } = self;
+        sink.flush(&mut |packet, error| {
             totals.packets = totals.packets.saturating_sub(1);
             totals.bytes = totals.bytes.saturating_sub(packet.len() as u64);
-            count(totals, error);
+            count(totals, error, consequence);
         });
     }
 
@@ -43,18 +52,16 @@ impl Outlet {
     }
 
     fn count(&mut self, error: TransmitError) {
-        count(&mut self.totals, error);
+        count(&mut self.totals, error, self.consequence);
     }
 }
 
 /// Counts a failure, and logs the first of each kind.
-fn count(totals: &mut TransmitTotals, error: TransmitError) {
+fn count(totals: &mut TransmitTotals, error: TransmitError, consequence: &str) {
     match totals.failed.iter_mut().find(|(name, _)| *name == error.name()) {
         Some((_, count)) => *count += 1,
         None => {
-            log::warn!(
-                "a packet to the target was not sent: {error}; such packets are counted and sent again"
-            );
+            log::warn!("a packet to the target was not sent: {error}; such packets are {consequence}");
             totals.failed.push((error.name(), 1));
         }
     }

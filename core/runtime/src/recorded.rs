@@ -14,18 +14,19 @@ use std::time::Duration;
 
 use mio::unix::pipe::{self, Receiver};
 use mio::{Interest, Registry, Token};
-use tcpcopy_engine::{Engine, Mappings};
+use tcpcopy_engine::Mappings;
 use tcpcopy_net::{FileInput, ReadingProgress, Recording, RecordingError};
-use tcpcopy_wire::{Instant, parse_frame};
+use tcpcopy_wire::Instant;
 
-use crate::{CaptureTotals, StartError};
+use crate::replayer::{Replayer, Seen, Speaker};
+use crate::{CaptureTotals, StartError, Transport};
 use exchange::{Batch, Entry, Exchange};
-use lap::Lap;
 use look_ahead::LookAhead;
 use reader::Reader;
 use tally::FileTally;
 use timetable::Timetable;
 
+pub(crate) use lap::Lap;
 pub use tally::FileTotals;
 pub use timetable::Tempo;
 
@@ -100,6 +101,7 @@ impl Recorded {
     /// Opens the files and begins to read. `memory_budget`: what the engine may hold, in bytes.
     pub(crate) fn open(
         choice: &RecordingChoice,
+        transport: Transport,
         mappings: &Mappings,
         wants_answers: bool,
         memory_budget: usize,
@@ -118,6 +120,7 @@ impl Recorded {
         let progress = recording.progress();
         let reader = Reader {
             recording,
+            transport,
             mappings: mappings.clone(),
             start: choice.start,
             stop: choice.stop,
@@ -188,7 +191,7 @@ impl Recorded {
     }
 
     /// Hands over what is due, a batch at the most, and nothing while no intercept `is_there` to see it answered.
-    pub(crate) fn dispatch(&mut self, now: Instant, is_there: bool, engine: &mut Engine) {
+    pub(crate) fn dispatch(&mut self, now: Instant, is_there: bool, replayer: &mut impl Replayer) {
         self.has_more = false;
         self.began_at.get_or_insert(now);
         for _ in 0..BATCH {
@@ -197,7 +200,7 @@ impl Recorded {
             }
             match self.batch.entries[self.next] {
                 Entry::LapEnd => {
-                    engine.handle_capture_end(now);
+                    replayer.end_capture(now);
                     self.lap = self.lap.next(now.since(self.began_at.unwrap_or(now)));
                     self.timetable.next_lap();
                     self.next += 1;
@@ -207,7 +210,7 @@ impl Recorded {
                     return;
                 }
                 frame @ Entry::Frame { .. } => {
-                    if !self.hand_over(frame, now, is_there, engine) {
+                    if !self.hand_over(frame, now, is_there, replayer) {
                         return;
                     }
                 }
@@ -222,8 +225,14 @@ impl Recorded {
     }
 
     /// Hands a frame over, if it is due and may be.
-    fn hand_over(&mut self, entry: Entry, now: Instant, is_there: bool, engine: &mut Engine) -> bool {
-        let Entry::Frame { link, start, len, wire_len, recorded_at, is_users } = entry else { return true };
+    fn hand_over(
+        &mut self,
+        entry: Entry,
+        now: Instant,
+        is_there: bool,
+        replayer: &mut impl Replayer,
+    ) -> bool {
+        let Entry::Frame { link, start, len, wire_len, recorded_at, speaker } = entry else { return true };
         let due = match self.due {
             Some(due) => due,
             None => *self.due.insert(self.timetable.place(now, recorded_at)),
@@ -231,23 +240,21 @@ impl Recorded {
         if due > now {
             return false;
         }
-        if !is_there || !self.look_ahead.may_go_on(now, engine) {
+        let may_go_on = |engine| self.look_ahead.may_go_on(now, engine);
+        if !is_there || !replayer.sessions().is_none_or(may_go_on) {
             self.is_held = true;
             return false;
         }
         self.timetable.set_off(now, due, self.is_held);
         (self.due, self.is_held) = (None, false);
         self.next += 1;
-        // The reader has parsed it; a segment cannot cross to another thread, bytes can.
-        let Ok(segment) = parse_frame(link, self.batch.frame(start, len), wire_len) else { return true };
-        let segment = if is_users { self.lap.of_user(&segment) } else { self.lap.of_online(&segment) };
-        log::trace!("recorded {segment}");
-        let turns = engine.statistics().turns_captured;
-        engine.handle_capture(now, recorded_at, &segment);
-        let bits = if is_users { wire_len as u64 * 8 } else { 0 };
-        // A rate is about what users said, not about its copies.
-        let turns = engine.statistics().turns_captured - turns;
-        self.timetable.handed(turns.div_ceil(engine.copies().into()), bits);
+        let turns = replayer.turns();
+        let seen = Seen { link, bytes: self.batch.frame(start, len), wire_len, at: recorded_at };
+        // The reader has parsed it, and found it usable; what is parsed cannot cross to another thread, bytes can.
+        if replayer.take_recorded(now, seen, speaker, self.lap).is_ok() {
+            let bits = if speaker == Speaker::User { wire_len as u64 * 8 } else { 0 };
+            self.timetable.handed(replayer.turns() - turns, bits);
+        }
         true
     }
 

@@ -19,15 +19,17 @@ use crate::rounds::{Round, Rounds};
 use crate::signals::Notice;
 use crate::socket::random;
 use crate::{
-    AdminPlace, IntakeChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError,
+    AdminPlace, IntakeChoice, ModuleChoice, ModuleOptions, ReplayEnd, ReplaySnapshot, StartError, Transport,
     mapping_name,
 };
 
-/// Everything tcpcopy's loop needs to know.
+/// Everything tcpcopy's loops need to know.
 #[derive(Clone, Debug)]
 pub struct ReplayOptions {
     /// How sessions are replayed.
     pub engine: EngineOptions,
+    /// What of users is replayed.
+    pub transport: Transport,
     /// What is replayed, and to whom.
     pub mappings: Mappings,
     /// Where it comes from.
@@ -58,7 +60,7 @@ const TRANSMIT_BATCH: usize = 256;
 /// With modules, so long is waited for an intercept before sessions begin without one.
 const FEED_PATIENCE: Duration = Duration::from_secs(2);
 
-/// tcpcopy's loop, on one thread.
+/// tcpcopy's loop for TCP, on one thread.
 pub struct Replay {
     rounds: Rounds,
     intake: Intake,
@@ -96,9 +98,10 @@ impl Replay {
         let fresh = options.modules.choices.iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let captures_answers = fresh.iter().any(|fresh| fresh.wants_online);
         let budget = options.engine.memory_budget;
-        let mut intake = Intake::open(options.intake, &options.mappings, captures_answers, budget)?;
+        let mut intake =
+            Intake::open(options.intake, Transport::Tcp, &options.mappings, captures_answers, budget)?;
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
-        let outlet = Outlet::open(targets.clone())?;
+        let outlet = Outlet::open(Transport::Tcp, targets.clone())?;
         let rounds = Rounds::new(options.snapshot_interval, intake.tokens())?;
         intake.register(rounds.registry())?;
         let (token, now) = (rounds.free_token(), rounds.now());
@@ -295,6 +298,7 @@ impl Replay {
             recording: self.intake.recording_totals(),
             copies: self.engine.copies(),
             engine: self.engine.statistics().clone(),
+            datagrams: None,
             pending: self.engine.pending(),
             modules: self.modules.totals(&self.engine),
             transmit: self.outlet.totals().clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tcpcopy_engine::{Pending, Statistics};
+use tcpcopy_engine::{DatagramStatistics, Pending, Statistics};
 use tcpcopy_feed::{PeerSummary, RelayTotals};
 use tcpcopy_wire::{DropReason, Instant};
 
@@ -71,10 +71,12 @@ pub struct ReplaySnapshot {
     pub capture: CaptureTotals,
     /// How far files are replayed; `None` for a live capture.
     pub recording: Option<RecordingTotals>,
-    /// How many sessions there are to be for each connection.
+    /// How many sessions there are to be for each connection, or copies of each datagram.
     pub copies: u16,
     /// What the sessions did.
     pub engine: Statistics,
+    /// What became of datagrams, where those are copied: then there are no sessions, modules or feeds.
+    pub datagrams: Option<DatagramStatistics>,
     /// What is under way.
     pub pending: Pending,
     /// What modules did.

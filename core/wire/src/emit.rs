@@ -1,14 +1,14 @@
-//! From a [`Segment`] to the bytes of an IP packet: IPv4 (RFC 791), IPv6 (RFC 8200), TCP (RFC 9293 §3.1).
-//!
-//! No IP options or extension headers are written, no packet is fragmented, nothing is allocated.
+//! From a [`Segment`] to the bytes of an IP packet (TCP: RFC 9293 §3.1), and from a [`Datagram`](crate::Datagram) to those of one or
+//! several (`datagram`). Nothing is allocated.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod datagram;
 
 use crate::Segment;
 use crate::checksum::Checksum;
+use crate::ip_header::{IPV4_HEADER_LEN, IPV6_HEADER_LEN, IpHeader, Part};
 
-const IPV4_HEADER_LEN: usize = 20;
-const IPV6_HEADER_LEN: usize = 40;
+pub use datagram::emit_datagram;
+
 const TCP_HEADER_LEN: usize = 20;
 /// TCP's number in the protocol and next header fields.
 const TCP: u8 = 6;
@@ -51,74 +51,30 @@ pub fn emit(
 ) -> Result<usize, EmitError> {
     let packet_len = header_len(segment) + payload[0].len() + payload[1].len();
     let packet = out.get_mut(..packet_len).ok_or(EmitError::TooLarge)?;
-    match (segment.source.addr, segment.destination.addr) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let total_len = u16::try_from(packet_len).map_err(|_| EmitError::TooLarge)?;
-            let (header, rest) = packet.split_first_chunk_mut().ok_or(EmitError::TooLarge)?;
-            *header = ipv4_header(segment, identification, total_len, source, destination);
-            write_tcp(segment, payload, &header[12..], rest)
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            let payload_len = u16::try_from(packet_len - IPV6_HEADER_LEN).map_err(|_| EmitError::TooLarge)?;
-            let (header, rest) = packet.split_first_chunk_mut().ok_or(EmitError::TooLarge)?;
-            *header = ipv6_header(segment, payload_len, source, destination);
-            write_tcp(segment, payload, &header[8..], rest)
-        }
-        _ => return Err(EmitError::MixedFamilies),
-    }
-    .ok_or(EmitError::TooLarge)?;
+    let header = IpHeader {
+        source: segment.source.addr,
+        destination: segment.destination.addr,
+        ttl: segment.ttl,
+        tos: segment.tos,
+        protocol: TCP,
+        identification: identification.0.into(),
+        part: Part::Whole,
+    };
+    let rest = header.write(packet)?;
+    write_tcp(segment, payload, header.pseudo_header(), rest).ok_or(EmitError::TooLarge)?;
     Ok(packet_len)
 }
 
-fn ipv4_header(
-    segment: &Segment<'_>,
-    identification: Ipv4Identification,
-    total_len: u16,
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
-) -> [u8; IPV4_HEADER_LEN] {
-    let mut header = [0; IPV4_HEADER_LEN];
-    // Version 4, five 32-bit words of header.
-    header[0] = 0x45;
-    header[1] = segment.tos;
-    header[2..4].copy_from_slice(&total_len.to_be_bytes());
-    header[4..6].copy_from_slice(&identification.0.to_be_bytes());
-    // Don't fragment.
-    header[6] = 0x40;
-    header[8] = segment.ttl;
-    header[9] = TCP;
-    header[12..16].copy_from_slice(&source.octets());
-    header[16..20].copy_from_slice(&destination.octets());
-    let mut checksum = Checksum::default();
-    checksum.add(&header);
-    header[10..12].copy_from_slice(&checksum.finish());
-    header
-}
-
-fn ipv6_header(
-    segment: &Segment<'_>,
-    payload_len: u16,
-    source: Ipv6Addr,
-    destination: Ipv6Addr,
-) -> [u8; IPV6_HEADER_LEN] {
-    let mut header = [0; IPV6_HEADER_LEN];
-    // Version 6, the traffic class across the next two half bytes, flow label 0.
-    header[0] = 0x60 | segment.tos >> 4;
-    header[1] = segment.tos << 4;
-    header[4..6].copy_from_slice(&payload_len.to_be_bytes());
-    header[6] = TCP;
-    header[7] = segment.ttl;
-    header[8..24].copy_from_slice(&source.octets());
-    header[24..40].copy_from_slice(&destination.octets());
-    header
-}
-
-/// Writes the TCP header, its options and the payload to fill `out`. `addresses` are both addresses as they
-/// stand in the IP header: they are part of the checksum, with the protocol and the length (RFC 9293 §3.1,
-/// RFC 8200 §8.1).
+/// Writes the TCP header, its options and the payload to fill `out`. `checksum` has summed up what comes before the
+/// length in the pseudo header.
 ///
 /// `None` if `out` is not as long as they are together, or longer than a 16-bit length can say.
-fn write_tcp(segment: &Segment<'_>, payload: [&[u8]; 2], addresses: &[u8], out: &mut [u8]) -> Option<()> {
+fn write_tcp(
+    segment: &Segment<'_>,
+    payload: [&[u8]; 2],
+    mut checksum: Checksum,
+    out: &mut [u8],
+) -> Option<()> {
     let options_len = segment.options.len();
     let (header, rest) = out.split_first_chunk_mut::<TCP_HEADER_LEN>()?;
     *header = [0; TCP_HEADER_LEN];
@@ -136,9 +92,6 @@ fn write_tcp(segment: &Segment<'_>, payload: [&[u8]; 2], addresses: &[u8], out: 
     first.copy_from_slice(payload[0]);
     second.copy_from_slice(payload[1]);
 
-    let mut checksum = Checksum::default();
-    checksum.add(addresses);
-    checksum.add_word(u16::from(TCP));
     checksum.add_word(u16::try_from(out.len()).ok()?);
     checksum.add(out);
     out.get_mut(16..18)?.copy_from_slice(&checksum.finish());

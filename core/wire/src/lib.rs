@@ -8,10 +8,13 @@
 #![deny(missing_docs)]
 
 mod checksum;
+mod datagram;
 mod emit;
 mod flow;
+mod ip_header;
 mod layer;
 mod link;
+mod network;
 mod options;
 mod parse;
 mod segment;
@@ -19,7 +22,8 @@ mod seq;
 mod time;
 mod tunnel;
 
-pub use emit::{EmitError, Ipv4Identification, emit, header_len};
+pub use datagram::{CapturedDatagram, Datagram, Fragment, parse_datagram_frame, parse_datagram_ip};
+pub use emit::{EmitError, Ipv4Identification, emit, emit_datagram, header_len};
 pub use flow::{Endpoint, Flow};
 pub use link::LinkType;
 pub use options::{Options, SackBlocks, Timestamps};

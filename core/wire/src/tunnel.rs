@@ -6,9 +6,10 @@
 
 use crate::DropReason;
 use crate::layer::Layer;
+use crate::link::{self, LinkType};
 
 /// So many tunnels may be around a packet: a mirror's, and one that was there before.
-pub(crate) const DEEPEST: u8 = 2;
+const DEEPEST: u8 = 2;
 
 const VXLAN: [u8; 2] = 4789_u16.to_be_bytes();
 const GENEVE: [u8; 2] = 6081_u16.to_be_bytes();
@@ -29,6 +30,15 @@ pub(crate) enum Carried<'a> {
 }
 
 impl<'a> Carried<'a> {
+    /// The IP packet in it, which has `depth` tunnels around the present one.
+    pub(crate) fn network_layer(self, depth: u8) -> Result<Layer<'a>, DropReason> {
+        match self {
+            _ if depth >= DEEPEST => Err(DropReason::NestedTooDeep),
+            Self::Ethernet(frame) => link::network_layer(LinkType::Ethernet, frame),
+            Self::Ip(packet) => Ok(packet),
+        }
+    }
+
     /// What a tunnel says is of this EtherType.
     fn of_type(ether_type: u16, rest: Layer<'a>) -> Result<Self, DropReason> {
         match ether_type {

@@ -23,10 +23,10 @@ pub(crate) fn add(table: &mut Table, totals: Option<&RecordingTotals>) {
 
 fn add_file(table: &mut Table, file: &FileTotals) {
     table.line(&file.name, count(file.frames), "frames");
-    table.line_if_any("used", file.used, "handed to sessions");
+    table.line_if_any("used", file.used, "handed on to be replayed");
     table.line_if_any("before start", file.before_start, "from before --start");
     table.line_if_any("filtered", file.filtered, "not let through by -F");
-    table.line_if_any("not mapped", file.not_mapped, "TCP, but to and from no online address of -x");
+    table.line_if_any("not mapped", file.not_mapped, "to and from no online address of -x");
     table.line_if_any("answers", file.answers, "of online servers; no module wanted to see them");
     let unusable: u64 = file.unusable.iter().sum();
     table.line_if_any("unusable", unusable, "by reason: see above");
@@ -133,8 +133,8 @@ mod tests {
 Files
   replayed    1m 1s  lap 2 of 3; of the recording's own time, and stopped there
   a.pcap        100  frames
-  used           40  handed to sessions
-  not mapped      7  TCP, but to and from no online address of -x
+  used           40  handed on to be replayed
+  not mapped      7  to and from no online address of -x
   answers        50  of online servers; no module wanted to see them
   unusable        3  by reason: see above
   damaged       yes  it ends in the middle of a record (after 9 bytes, unpacked)

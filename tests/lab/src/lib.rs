@@ -1,8 +1,8 @@
 //! The lab: hosts in network namespaces, tagged traffic between them, and exact accounting of what the target
 //! received. Used by the demo, the end-to-end tests and the benchmarks alike.
 //!
-//! [`world`] makes hosts and links, [`traffic`] the users and servers on them, [`mysql`] real databases and their
-//! clients; [`scenario`] plays all together with the programs under test. The `lab` binary is the way in: it needs namespaces of its own, which
+//! [`world`] makes hosts and links, [`traffic`] the users and servers on them, [`datagrams`] those of UDP, [`mysql`]
+//! real databases and their clients; [`scenario`] plays all together with the programs under test. The `lab` binary is the way in: it needs namespaces of its own, which
 //! [`run_scenario`] arranges for tests.
 
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod datagrams;
 pub mod demo;
 pub mod doctor;
 pub mod fidelity;

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
+use tcpcopy_lab::datagrams::{run_receiver, run_senders};
 use tcpcopy_lab::fidelity::Selection;
 use tcpcopy_lab::scenario::peers::{Peers, Whose};
 use tcpcopy_lab::scenario::run as play;
@@ -103,6 +104,24 @@ enum Command {
         #[arg(long)]
         record: PathBuf,
     },
+    /// (started by the lab) Send datagrams
+    #[command(hide = true)]
+    Send {
+        /// The plan, as JSON
+        plan: PathBuf,
+        /// Where the record goes
+        #[arg(long)]
+        record: PathBuf,
+    },
+    /// (started by the lab) Receive datagrams until standard input ends
+    #[command(hide = true)]
+    Receive {
+        /// The plan, as JSON
+        plan: PathBuf,
+        /// Where the record goes
+        #[arg(long)]
+        record: PathBuf,
+    },
     /// (started by the lab) Record what a filter lets through into a file, until standard input ends
     #[command(hide = true)]
     Record {
@@ -151,6 +170,8 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Doctor { names, json } => inside(|| doctor::run(&names, json)),
         Command::Users { plan, record } => users(&plan, &record),
         Command::Serve { plan, record } => serve(&plan, &record),
+        Command::Send { plan, record } => send(&plan, &record),
+        Command::Receive { plan, record } => receive(&plan, &record),
         Command::Record { file, filter } => {
             record::run(&file, &filter, || println!("ready")).map(|()| ExitCode::SUCCESS)
         }
@@ -211,6 +232,18 @@ fn users(plan: &Path, record: &Path) -> Result<ExitCode> {
 fn serve(plan: &Path, record: &Path) -> Result<ExitCode> {
     let ready = || println!("ready");
     let done = run_server(read_plan(plan)?, ready, io::stdin())?;
+    done.write_to(record).with_context(|| format!("cannot write {}", record.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn send(plan: &Path, record: &Path) -> Result<ExitCode> {
+    let done = run_senders(read_plan(plan)?)?;
+    done.write_to(record).with_context(|| format!("cannot write {}", record.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn receive(plan: &Path, record: &Path) -> Result<ExitCode> {
+    let done = run_receiver(&read_plan(plan)?, || println!("ready"))?;
     done.write_to(record).with_context(|| format!("cannot write {}", record.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -18,6 +18,7 @@ pub mod table;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::datagrams::SendersPlan;
 use crate::mysql::clients::Clients;
 use crate::mysql::servers::Engine;
 use crate::scenario::demand::Demand;
@@ -49,6 +50,8 @@ pub struct Scenario {
     pub users: Vec<UsersPlan>,
     /// More users beside them, whose requests do not count: they send what a module is to break on.
     pub spoilers: Vec<UsersPlan>,
+    /// Who sends datagrams, where the servers receive some. Targets are filled in from the mappings.
+    pub senders: Vec<SendersPlan>,
     /// Clients of a database, where the servers are some.
     pub clients: Vec<Clients>,
     /// The online server.
@@ -127,6 +130,8 @@ pub enum Server {
     Tagged(ServerPlan),
     /// nginx; what it received is read from its access log.
     Nginx,
+    /// Something that receives datagrams: then no intercept is part of the scenario.
+    Datagrams,
     /// A database; what it executed is read from its general log.
     Database(Engine),
 }
@@ -251,6 +256,7 @@ impl Scenario {
             mappings: vec![Mapping::v4(PORT)],
             users: vec![users],
             spoilers: Vec::new(),
+            senders: Vec::new(),
             clients: Vec::new(),
             online: Server::Tagged(ServerPlan::default()),
             target: Server::Tagged(ServerPlan::default()),
@@ -277,12 +283,18 @@ impl Scenario {
         self.events.iter().find(about).is_some_and(|event| matches!(event.action, Action::Start(_)))
     }
 
+    /// Whether datagrams are copied.
+    #[must_use]
+    pub fn is_udp(&self) -> bool {
+        self.target == Server::Datagrams
+    }
+
     /// What it needs from elsewhere that is not on this machine yet, and how it gets there.
     #[must_use]
     pub fn missing_downloads(&self) -> Vec<&'static str> {
         let servers = [&self.online, &self.target].into_iter().filter_map(|server| match server {
             Server::Database(engine) => engine.missing_download(),
-            Server::Tagged(_) | Server::Nginx => None,
+            Server::Tagged(_) | Server::Nginx | Server::Datagrams => None,
         });
         let clients = self.clients.iter().filter_map(|clients| clients.program.missing_download());
         let mut missing: Vec<_> = servers.chain(clients).collect();

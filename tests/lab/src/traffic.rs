@@ -19,7 +19,7 @@ mod pull;
 mod request;
 mod server;
 mod sockets;
-mod store;
+pub(crate) mod store;
 mod tally;
 #[cfg(test)]
 mod tests;

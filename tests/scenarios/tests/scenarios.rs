@@ -78,6 +78,13 @@ scenarios! {
     mysql_sessions_go_on_after_the_target_dropped_them: "mysql-target-drops",
     prepared_statements_are_prepared_again: "mysql-drops-prepared",
     nothing_is_written_where_only_reading_is_allowed: "mysql-read-only",
+    datagrams_of_every_size_are_copied: "udp",
+    every_copy_of_a_datagram_arrives: "udp-copies",
+    datagrams_over_ipv6_are_copied: "udp-ipv6",
+    datagrams_cross_from_ipv4_to_ipv6: "udp-ipv4-to-ipv6",
+    two_tcpcopies_copy_half_of_the_datagrams_each: "udp-shared",
+    recorded_datagrams_are_copied: "udp-offline",
+    datagrams_are_cut_to_a_smaller_mtu: "udp-small-mtu",
     the_demo_passes: "demo",
 }
 

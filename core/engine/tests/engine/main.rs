@@ -6,6 +6,7 @@ mod capture;
 mod closing;
 mod conversing;
 mod copies;
+mod datagrams;
 mod documentation;
 mod early_answers;
 mod generations;

@@ -2,7 +2,7 @@
 
 use tcpcopy_wire::Endpoint;
 
-use super::destination::tcp_destination;
+use super::destination::{DatagramPart, FragmentedPacket, datagram_part, tcp_destination};
 use super::{Sink, TransmitError};
 
 /// A sink that sends to the configured targets only, whatever the code above does.
@@ -13,17 +13,55 @@ use super::{Sink, TransmitError};
 pub struct TargetGuard<S> {
     sink: S,
     targets: Box<[Endpoint]>,
+    allowed: Allowed,
     refused: u64,
 }
 
+/// What may be sent to a target.
+#[derive(Debug)]
+enum Allowed {
+    /// TCP segments.
+    Tcp,
+    /// UDP datagrams. Later fragments of a packet name no port: they pass right behind the first one, which did.
+    Udp { begun: Option<FragmentedPacket> },
+}
+
 impl<S: Sink> TargetGuard<S> {
-    /// Guards `sink`; with no targets nothing is ever sent.
+    /// Guards `sink`, which is to send TCP segments; with no targets nothing is ever sent.
     #[must_use]
     pub fn new(sink: S, targets: impl IntoIterator<Item = Endpoint>) -> Self {
+        Self::allowing(Allowed::Tcp, sink, targets)
+    }
+
+    /// The same of a sink that is to send UDP datagrams and nothing else.
+    #[must_use]
+    pub fn for_datagrams(sink: S, targets: impl IntoIterator<Item = Endpoint>) -> Self {
+        Self::allowing(Allowed::Udp { begun: None }, sink, targets)
+    }
+
+    fn allowing(allowed: Allowed, sink: S, targets: impl IntoIterator<Item = Endpoint>) -> Self {
         let mut targets: Vec<Endpoint> = targets.into_iter().collect();
         targets.sort_unstable();
         targets.dedup();
-        Self { sink, targets: targets.into_boxed_slice(), refused: 0 }
+        Self { sink, targets: targets.into_boxed_slice(), allowed, refused: 0 }
+    }
+
+    fn allows(&mut self, packet: &[u8]) -> bool {
+        let is_target = |to: &Endpoint| self.targets.binary_search(to).is_ok();
+        let Allowed::Udp { begun } = &mut self.allowed else {
+            return tcp_destination(packet).is_some_and(|to| is_target(&to));
+        };
+        match datagram_part(packet) {
+            Some(DatagramPart::Beginning(to, packet)) if is_target(&to) => {
+                *begun = packet;
+                true
+            }
+            Some(DatagramPart::Continuation(packet)) => *begun == Some(packet),
+            _ => {
+                *begun = None;
+                false
+            }
+        }
     }
 
     /// How many packets were refused.
@@ -42,8 +80,7 @@ impl<S: Sink> TargetGuard<S> {
 impl<S: Sink> Sink for TargetGuard<S> {
     /// As the sink behind, but [`TransmitError::NotATarget`] for every packet that does not go to a target.
     fn send(&mut self, packet: &[u8]) -> Result<(), TransmitError> {
-        let allowed = tcp_destination(packet).is_some_and(|to| self.targets.binary_search(&to).is_ok());
-        if !allowed {
+        if !self.allows(packet) {
             self.refused += 1;
             return Err(TransmitError::NotATarget);
         }
@@ -222,6 +259,73 @@ mod tests {
         // Don't-fragment is no offset.
         packet[6..8].copy_from_slice(&0x4000_u16.to_be_bytes());
         assert_eq!(guard().send(&packet), Ok(()));
+    }
+
+    /// The same for datagrams.
+    fn udp_guard() -> TargetGuard<Wire> {
+        let TargetGuard { sink, targets, .. } = guard();
+        TargetGuard::for_datagrams(sink, targets)
+    }
+
+    fn udp(mut tcp: Vec<u8>) -> Vec<u8> {
+        let at = if tcp[0] >> 4 == 4 { 9 } else { 6 };
+        tcp[at] = 17;
+        tcp
+    }
+
+    /// A fragment of packet `identification` at `offset` (in units of eight bytes), of either family.
+    fn fragment(mut udp: Vec<u8>, identification: u8, offset: u16, has_more: bool) -> Vec<u8> {
+        if udp[0] >> 4 == 4 {
+            udp[5] = identification;
+            udp[6..8].copy_from_slice(&(offset | u16::from(has_more) << 13).to_be_bytes());
+        } else {
+            udp[6] = 44;
+            let [high, low] = (offset << 3 | u16::from(has_more)).to_be_bytes();
+            udp.splice(40..40, [17, 0, high, low, 0, 0, 0, identification]);
+        }
+        udp
+    }
+
+    #[test]
+    fn datagrams_to_targets_pass_and_all_else_is_refused_where_datagrams_are_sent() {
+        let mut guard = udp_guard();
+        let good = [v4([10, 10, 3, 2], 8080), v6("fd00::2", 8080)].map(udp);
+        for packet in &good {
+            assert_eq!(guard.send(packet), Ok(()));
+        }
+        let others = [v4([10, 10, 3, 2], 80), v4([10, 10, 3, 4], 8080), v6("fd00::2", 80)].map(udp);
+        let mut routed = good[1].clone();
+        routed[6] = 43;
+        let mut optioned = good[0].clone();
+        optioned[0] = 0x46;
+        for packet in others.iter().chain([&routed, &optioned, &v4([10, 10, 3, 2], 8080)]) {
+            assert_eq!(guard.send(packet), Err(TransmitError::NotATarget), "{packet:x?}");
+        }
+        for good in &good {
+            assert_refused(good);
+        }
+        assert_eq!(guard.sink().sent, good);
+    }
+
+    #[test]
+    fn later_fragments_pass_right_behind_a_first_one_that_named_a_target() {
+        for (to, elsewhere) in [
+            (udp(v4([10, 10, 3, 2], 8080)), udp(v4([10, 10, 3, 4], 8080))),
+            (udp(v6("fd00::2", 8080)), udp(v6("fd00::3", 8080))),
+        ] {
+            let mut guard = udp_guard();
+            let mut sends = |packet: &[u8]| guard.send(packet).is_ok();
+            let first = fragment(to.clone(), 7, 0, true);
+            let later = fragment(to.clone(), 7, 100, false);
+            assert!(!sends(&later), "nothing came before it");
+            assert!(sends(&first) && sends(&fragment(to.clone(), 7, 50, true)) && sends(&later));
+            assert!(!sends(&fragment(to.clone(), 8, 100, false)), "of another packet");
+            assert!(!sends(&fragment(elsewhere.clone(), 7, 100, false)), "to another host");
+            assert!(sends(&to));
+            assert!(!sends(&later), "a whole datagram came between");
+            assert!(sends(&first) && !sends(&fragment(elsewhere.clone(), 7, 0, true)));
+            assert!(!sends(&later), "one that was refused came between");
+        }
     }
 
     #[test]

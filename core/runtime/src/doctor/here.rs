@@ -11,7 +11,7 @@ use tcpcopy_wire::Endpoint;
 use super::circuit::Way;
 use super::finding::Finding;
 use super::probe::{Probe, nobody, packet_of};
-use crate::{CaptureChoice, IntakeChoice, mapping_name};
+use crate::{CaptureChoice, IntakeChoice, Transport, mapping_name};
 
 /// Whether this process may capture, and send as somebody else.
 pub(super) fn rights() -> Finding {
@@ -44,7 +44,7 @@ pub(super) fn capture(intake: &IntakeChoice, mappings: &Mappings) -> Vec<Finding
 }
 
 fn captured_devices(choice: &CaptureChoice, mappings: &Mappings) -> Vec<Finding> {
-    let names: Vec<String> = match choice.options(mappings) {
+    let names: Vec<String> = match choice.options(Transport::Tcp, mappings) {
         Ok(options) => options.into_iter().map(|options| options.device).collect(),
         Err(error) => return vec![Finding::problem("devices", error.to_string())],
     };

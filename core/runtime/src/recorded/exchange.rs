@@ -4,6 +4,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use tcpcopy_wire::{Instant, LinkType};
 
+use crate::replayer::Speaker;
+
 /// A batch that holds so much is full: enough to outlast a slow read, little beside what sessions hold.
 const FULL_BYTES: usize = 2 << 20;
 const FULL_ENTRIES: usize = 16 << 10;
@@ -11,8 +13,15 @@ const FULL_ENTRIES: usize = 16 << 10;
 /// What stands in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// A frame that a user sent, or one that an online server sent.
-    Frame { link: LinkType, start: usize, len: usize, wire_len: usize, recorded_at: Instant, is_users: bool },
+    /// A frame of a user or of an online server.
+    Frame {
+        link: LinkType,
+        start: usize,
+        len: usize,
+        wire_len: usize,
+        recorded_at: Instant,
+        speaker: Speaker,
+    },
     /// All files are read; more laps may follow.
     LapEnd,
     /// Nothing will follow.
@@ -133,7 +142,7 @@ mod tests {
             len: bytes.len(),
             wire_len: bytes.len(),
             recorded_at: Instant::ZERO,
-            is_users: true,
+            speaker: Speaker::User,
         })
     }
 

@@ -9,14 +9,17 @@ use std::time::Duration;
 use mio::unix::pipe::Sender;
 use tcpcopy_engine::Mappings;
 use tcpcopy_net::{RecordedFrame, Recording};
-use tcpcopy_wire::{DropReason, parse_frame};
+use tcpcopy_wire::DropReason;
 
 use super::exchange::{Closed, Entry, Exchange, Put};
 use super::tally::FileTally;
+use crate::Transport;
+use crate::replayer::Speaker;
 
 /// What the thread works with.
 pub(crate) struct Reader {
     pub(crate) recording: Recording,
+    pub(crate) transport: Transport,
     pub(crate) mappings: Mappings,
     /// The place in the recording where the replay begins, and where it ends.
     pub(crate) start: Duration,
@@ -63,7 +66,9 @@ impl Reader {
                 continue;
             }
             let wants_answers = self.wants_answers.load(Ordering::Relaxed);
-            let Some(entry) = sorted_out(&frame, &self.mappings, wants_answers, tally) else { continue };
+            let Some(entry) = sorted_out(&frame, self.transport, &self.mappings, wants_answers, tally) else {
+                continue;
+            };
             let put = self.exchange.put_frame(frame.bytes, entry)?;
             if put.is_first {
                 ring(&mut self.bell);
@@ -101,6 +106,7 @@ fn ring(bell: &mut Sender) {
 /// How `frame` is handed on, once it is known where its bytes are; `None` when it is of no use, which is counted.
 fn sorted_out(
     frame: &RecordedFrame<'_>,
+    transport: Transport,
     mappings: &Mappings,
     wants_answers: bool,
     tally: &FileTally,
@@ -110,27 +116,26 @@ fn sorted_out(
         tally.filtered.count();
         return None;
     }
-    let parsed = match frame.link {
-        Some(link) => parse_frame(link, bytes, wire_len).map(|segment| (link, segment)),
+    let sorted = match frame.link {
+        Some(link) => transport.speaker(mappings, link, bytes, wire_len).map(|speaker| (link, speaker)),
         None => Err(DropReason::UnsupportedLink),
     };
-    let (link, segment) = match parsed {
-        Ok(parsed) => parsed,
+    let (link, speaker) = match sorted {
+        Ok(sorted) => sorted,
         Err(reason) => {
             tally.unusable[reason as usize].count();
             return None;
         }
     };
-    let is_users = mappings.entry_for(segment.destination).is_some();
-    if !is_users && mappings.entry_for(segment.source).is_none() {
+    if speaker == Speaker::Stranger {
         tally.not_mapped.count();
         return None;
     }
-    if !is_users && !wants_answers {
+    if speaker == Speaker::Online && !wants_answers {
         tally.answers.count();
         return None;
     }
     tally.used.count();
     let len = bytes.len();
-    Some(move |start| Entry::Frame { link, start, len, wire_len, recorded_at, is_users })
+    Some(move |start| Entry::Frame { link, start, len, wire_len, recorded_at, speaker })
 }

@@ -1,7 +1,10 @@
 //! What must hold for every frame, whatever is in it: shared by the property tests, the corpus replay and the
 //! fuzz target, so this file uses nothing but the crate itself.
 
-use tcpcopy_wire::{Ipv4Identification, LinkType, Options, Segment, emit, header_len, parse_frame, parse_ip};
+use tcpcopy_wire::{
+    CapturedDatagram, Ipv4Identification, LinkType, Options, Segment, emit, emit_datagram, header_len,
+    parse_datagram_frame, parse_datagram_ip, parse_frame, parse_ip,
+};
 
 /// Parses the frame in `input` and panics if the outcome breaks a promise.
 ///
@@ -22,6 +25,29 @@ pub(crate) fn inspect(input: &[u8]) {
     if let Ok(segment) = parse_frame(link, frame, wire_len) {
         assert_borrows_from(&segment, frame);
         assert_survives_rewriting(&segment);
+    }
+    if let Ok(captured) = parse_datagram_frame(link, frame, wire_len) {
+        assert_is_sound(&captured, frame);
+    }
+}
+
+/// The same of UDP.
+fn assert_is_sound(captured: &CapturedDatagram<'_>, frame: &[u8]) {
+    let (payload, payload_len) = match captured {
+        CapturedDatagram::Whole(datagram) => (datagram.payload, datagram.payload_len),
+        CapturedDatagram::Fragment(fragment) => (fragment.payload, fragment.payload_len),
+    };
+    let (inside, outside) = (payload.as_ptr_range(), frame.as_ptr_range());
+    assert!(outside.start <= inside.start && inside.end <= outside.end);
+    assert!(payload.len() <= payload_len as usize);
+    let CapturedDatagram::Whole(datagram) = captured else { return };
+    let mut packet = vec![0; 65_600];
+    if let Ok((len, None)) = emit_datagram(datagram, 1, packet.len(), 0, &mut packet) {
+        let Ok(CapturedDatagram::Whole(again)) = parse_datagram_ip(&packet[..len], len) else {
+            return; // its port makes it look like a tunnel's
+        };
+        assert_eq!((again.source, again.destination), (datagram.source, datagram.destination));
+        assert_eq!(again.payload, datagram.payload);
     }
 }
 

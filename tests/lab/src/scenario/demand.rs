@@ -1,6 +1,7 @@
 //! What a scenario demands besides exactness: of tcpcopy's report on its modules (`docs/report.md`), and of the target's
 //! record.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -46,6 +47,8 @@ pub enum Demand {
     /// Fewer copies than wanted found a place to speak from: the reports say how many there were, and the target saw so
     /// many connections.
     FewerCopies,
+    /// Every datagram that was sent is in the reports, and every copy that the target received.
+    DatagramsCounted,
 }
 
 /// What demands are judged by.
@@ -64,15 +67,36 @@ pub(crate) struct Evidence<'e> {
     pub(crate) restoring: u64,
     /// Connections of the users to the online server, and those the target accepted.
     pub(crate) connections: (u64, u64),
+    /// Requests, or datagrams, that users made, and that the target got.
+    pub(crate) requests: (u64, u64),
 }
 
 /// What reports say of modules, as far as it matters here.
 #[derive(Debug, Deserialize)]
 struct Report {
+    capture: Capture,
     sessions: Sessions,
     modules: Modules,
     comparison: Vec<Comparison>,
     feed: Feed,
+    datagrams: Option<Datagrams>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Capture {
+    frames: u64,
+    unusable: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Datagrams {
+    datagrams_captured: u64,
+    datagrams_copied: u64,
+    uncopied: BTreeMap<String, u64>,
+    copies: u64,
+    fragments_captured: u64,
+    fragments_joined: u64,
+    datagrams_joined: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -198,7 +222,25 @@ fn complaint(demand: &Demand, reports: &[Report], evidence: &Evidence<'_>) -> Op
         Demand::Restored => (evidence.restoring == 0)
             .then(|| "no session had to be restored: the scenario shows nothing".to_owned()),
         Demand::FewerCopies => fewer_copies(reports, evidence.connections),
+        Demand::DatagramsCounted => datagrams_counted(reports, evidence.requests),
     }
+}
+
+fn datagrams_counted(reports: &[Report], (sent, received): (u64, u64)) -> Option<String> {
+    let datagrams = || reports.iter().filter_map(|report| Some((report, report.datagrams.as_ref()?)));
+    let is_right = |(report, of): (&Report, &Datagrams)| {
+        let frames = of.datagrams_captured - of.datagrams_joined + of.fragments_captured;
+        of.datagrams_captured == sent
+            && of.datagrams_captured == of.datagrams_copied + of.uncopied.values().sum::<u64>()
+            && of.fragments_captured == of.fragments_joined
+            && report.capture.frames == frames + report.capture.unusable.values().sum::<u64>()
+    };
+    let copies: u64 = datagrams().map(|(_, of)| of.copies).sum();
+    let is_right = datagrams().count() > 0 && datagrams().all(is_right) && copies == received;
+    (!is_right).then(|| {
+        let told: Vec<&Datagrams> = datagrams().map(|(_, of)| of).collect();
+        format!("{sent} datagrams became {received} at the target, but the reports say {told:?}")
+    })
 }
 
 fn fewer_copies(reports: &[Report], (users, target): (u64, u64)) -> Option<String> {
@@ -268,6 +310,7 @@ mod tests {
 
     fn report() -> Value {
         json!({
+            "capture": { "frames": 38, "unusable": { "not_ip": 3 } },
             "sessions": { "sessions_opened": 9, "copies_wanted": 5, "copies_reached": 4.5 },
             "modules": { "generations": [
                 generation("a.so", "retired", 5, 0),
@@ -280,6 +323,10 @@ mod tests {
             ] },
             "comparison": [{ "labels": [{ "exchanges": 10, "compared": 9, "outcome_differs": 0, "size_differs": 2 }] }],
             "feed": { "response_bytes": 2000 },
+            "datagrams": {
+                "datagrams_captured": 30, "datagrams_copied": 20, "uncopied": { "not_sampled": 10 }, "copies": 60,
+                "fragments_captured": 7, "fragments_joined": 7, "datagrams_joined": 2,
+            },
         })
     }
 
@@ -300,6 +347,7 @@ mod tests {
             held_back: 7,
             restoring: 1,
             connections: (2, 9),
+            requests: (30, 60),
         };
         complaints(&[demand], &evidence).is_empty()
     }
@@ -320,6 +368,7 @@ mod tests {
             Demand::HeldBack,
             Demand::Restored,
             Demand::FewerCopies,
+            Demand::DatagramsCounted,
         ] {
             assert!(is_met(demand, &report()), "{demand:?}");
         }
@@ -346,6 +395,11 @@ mod tests {
             (Demand::NoPayload, with("/modules/generations/0/calls", 100)),
             (Demand::NoPayload, json!({})),
             (Demand::HeldBack, with("/modules/discards/0/times", 3)),
+            (Demand::DatagramsCounted, with("/datagrams/datagrams_captured", 31)),
+            (Demand::DatagramsCounted, with("/datagrams/copies", 59)),
+            (Demand::DatagramsCounted, with("/datagrams/uncopied/not_sampled", 9)),
+            (Demand::DatagramsCounted, with("/datagrams/fragments_joined", 6)),
+            (Demand::DatagramsCounted, with("/capture/unusable/not_ip", 2)),
             (Demand::FewerCopies, with("/sessions/copies_wanted", 4)),
             (Demand::FewerCopies, with("/sessions/copies_reached", 4)),
         ] {
@@ -364,6 +418,7 @@ mod tests {
             held_back: 0,
             restoring: 0,
             connections: (0, 0),
+            requests: (0, 0),
         };
         assert_eq!(complaints(&[Demand::OneAtATime, Demand::HeldBack, Demand::Restored], &evidence).len(), 3);
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::scenario::{Scenario, Server};
 use crate::traffic::AnswerDelay;
+use crate::world::hop::Hop;
 use crate::world::host::Host;
 use crate::world::procfs::SocketState;
 
@@ -19,10 +20,12 @@ const QUIET_WITHOUT_CONNECTIONS: Duration = Duration::from_millis(300);
 pub(crate) struct Drain {
     began: Instant,
     ports: Vec<u16>,
+    is_udp: bool,
     quiet: Duration,
     quiet_without_connections: Duration,
     at_most: Duration,
-    segments: u64,
+    /// Segments, or bytes of datagrams.
+    moved: u64,
     last_moved: Instant,
 }
 
@@ -36,25 +39,26 @@ impl Drain {
             Server::Tagged(plan) => match plan.delay {
                 AnswerDelay::Fixed { ms } | AnswerDelay::Wanted { extra_ms: ms } => Duration::from_millis(ms),
             },
-            Server::Nginx | Server::Database(_) => Duration::ZERO,
+            Server::Nginx | Server::Datagrams | Server::Database(_) => Duration::ZERO,
         };
         let quiet = thinking + if faults { QUIET_AFTER_FAULTS } else { QUIET };
         Self {
             began: now,
             ports: scenario.mappings.iter().map(|mapping| mapping.target.port()).collect(),
+            is_udp: scenario.is_udp(),
             quiet,
             quiet_without_connections: if faults { quiet } else { QUIET_WITHOUT_CONNECTIONS },
             at_most: scenario.drain,
-            segments: 0,
+            moved: 0,
             last_moved: now,
         }
     }
 
     /// Whether the replay is over, to be asked every few ten milliseconds; also true when its time is.
     pub(crate) fn is_over(&mut self, target: &Host, now: Instant) -> bool {
-        let segments = target.segments();
-        if segments != self.segments {
-            self.segments = segments;
+        let moved = if self.is_udp { target.received(Hop::Copy) } else { target.segments() };
+        if moved != self.moved {
+            self.moved = moved;
             self.last_moved = now;
         }
         let silence = now - self.last_moved;
@@ -62,6 +66,7 @@ impl Drain {
             return true;
         }
         silence >= self.quiet_without_connections
+            && !self.is_udp
             && self.ports.iter().all(|&port| target.sockets(port, SocketState::Established) == 0)
     }
 }

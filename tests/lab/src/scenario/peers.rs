@@ -242,9 +242,11 @@ impl Peers {
         let mine: Vec<&Mapping> =
             all.filter(|(index, _)| tcpcopy.serves(*index)).map(|(_, mapping)| mapping).collect();
         let mappings: Vec<String> = mine.iter().map(|mapping| mapping.argument()).collect();
-        let mut launch = Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy.path)
-            .args(["-x", &mappings.join(","), "-s", &ASSISTANT.to_string()])
-            .args(tcpcopy.options);
+        let mut launch =
+            Launch::new(&format!("tcpcopy-{index}"), &self.tcpcopy.path).args(["-x", &mappings.join(",")]);
+        launch =
+            if scenario.is_udp() { launch.arg("--udp") } else { launch.args(["-s", &ASSISTANT.to_string()]) };
+        launch = launch.args(tcpcopy.options);
         if scenario.is_recorded {
             // The C tcpcopy has it in its build.
             launch = launch.args((self.tcpcopy.make == Make::Ours).then_some("--offline"));
@@ -309,9 +311,12 @@ impl Peers {
     ///
     /// # Errors
     /// When it does not, or ends.
-    pub fn await_tcpcopy(&self, tcpcopy: &Process, host: &Host) -> Result<()> {
+    pub fn await_tcpcopy(&self, scenario: &Scenario, tcpcopy: &Process, host: &Host) -> Result<()> {
         if self.tcpcopy.make == Make::Ours {
             tcpcopy.wait_for_word(READY_WORD, READY)?;
+        }
+        if scenario.is_udp() {
+            return Ok(());
         }
         tcpcopy.wait_until("reach intercept", READY, || host.sockets(FEED_PORT, SocketState::Established) > 0)
     }

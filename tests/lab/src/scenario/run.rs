@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::datagrams::{self, Datagrams};
 use crate::mysql::accounting::Databases;
 use crate::scenario::accounting::Seen;
 use crate::scenario::control::Answer;
@@ -112,6 +113,7 @@ pub fn run(
             held_back: account.databases.as_ref().map_or(0, Databases::held_back),
             restoring: account.databases.as_ref().map_or(0, |databases| databases.account.restoring),
             connections: (users.connections, target.connections),
+            requests: (users.requests, target.requests),
         },
     ));
     let outcome = Outcome {
@@ -189,6 +191,7 @@ struct Account {
     /// The same of the users that do not count.
     spoiled: Tally,
     databases: Option<Databases>,
+    datagrams: Option<Datagrams>,
 }
 
 /// The figures of an account.
@@ -221,13 +224,23 @@ impl Account {
                 ))
             })
             .transpose()?;
-        Ok(Self { users, online, target, tally, spoiled, databases })
+        let datagrams = match scenario.is_udp() {
+            true => {
+                let senders = stage.sender_records()?;
+                Some(datagrams::account(&senders, &stage.target.receiver_records()?, scenario.copies))
+            }
+            false => None,
+        };
+        Ok(Self { users, online, target, tally, spoiled, databases, datagrams })
     }
 
     fn sums(&self) -> Sums {
         if let Some(databases) = &self.databases {
             let [online, target] = databases.servers();
             return Sums { users: databases.users(), online, target, tally: databases.account.tally() };
+        }
+        if let Some(Datagrams { tally, users, target }) = self.datagrams.clone() {
+            return Sums { users, online: ServerSummary::default(), target, tally };
         }
         let sent_at = self.sent_at();
         Sums {

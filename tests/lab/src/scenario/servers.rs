@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 
+use crate::datagrams::{ReceiverPlan, ReceiverRecord};
 use crate::mysql::general_log::GeneralLog;
 use crate::mysql::servers::{Database, Engine};
 use crate::scenario::Server;
@@ -34,14 +35,24 @@ pub(crate) struct Servers {
     running: Vec<Process>,
     records: Vec<PathBuf>,
     access_logs: Vec<PathBuf>,
+    receiver_records: Vec<PathBuf>,
     databases: Vec<Database>,
 }
 
 impl Servers {
     pub(crate) fn new(host: HostName, server: Server, listen: Vec<SocketAddr>, count: u32) -> Self {
-        let (running, records, access_logs) = (Vec::new(), Vec::new(), Vec::new());
-        let databases = Vec::new();
-        Self { host, server, listen, count, generation: 0, running, records, access_logs, databases }
+        Self {
+            host,
+            server,
+            listen,
+            count,
+            generation: 0,
+            running: Vec::new(),
+            records: Vec::new(),
+            access_logs: Vec::new(),
+            receiver_records: Vec::new(),
+            databases: Vec::new(),
+        }
     }
 
     /// Starts the processes and waits until they listen. May be called again after [`stop`](Self::stop).
@@ -55,6 +66,7 @@ impl Servers {
                 self.running.iter().try_for_each(|process| process.wait_for_word("ready", PATIENCE))
             }
             Server::Nginx => self.start_nginx(world),
+            Server::Datagrams => self.start_receiver(world),
             Server::Database(engine) => self.start_database(world, engine),
         }
     }
@@ -96,6 +108,20 @@ impl Servers {
         Ok(())
     }
 
+    fn start_receiver(&mut self, world: &World) -> Result<()> {
+        let name = format!("receiver-{}-{}", self.host, self.generation);
+        let path = world.scratch().join(format!("{name}.json"));
+        fs::write(&path, serde_json::to_vec(&ReceiverPlan { listen: self.listen.clone() })?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        let record = world.scratch().join(format!("{name}.record"));
+        let launch = Launch::own_binary(&name)?.arg("receive").arg(&path).arg("--record").arg(&record);
+        let process = Process::start(world.host(self.host), launch, world.scratch())?;
+        process.wait_for_word("ready", PATIENCE)?;
+        self.running.push(process);
+        self.receiver_records.push(record);
+        Ok(())
+    }
+
     fn start_database(&mut self, world: &World, engine: Engine) -> Result<()> {
         let name = format!("database-{}-{}", self.host, self.generation);
         let (database, process) = Database::start(engine, world, self.host, &name)?;
@@ -125,7 +151,7 @@ impl Servers {
     pub(crate) fn stop(&mut self) -> Result<()> {
         for mut process in self.running.drain(..) {
             match self.server {
-                Server::Tagged(_) => process.finish(PATIENCE)?,
+                Server::Tagged(_) | Server::Datagrams => process.finish(PATIENCE)?,
                 Server::Nginx | Server::Database(_) => process.terminate(PATIENCE)?,
             };
         }
@@ -135,6 +161,15 @@ impl Servers {
     /// Sends every process a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         self.running.iter().try_for_each(|process| process.signal(signal))
+    }
+
+    /// The datagrams that all the processes received, after [`stop`](Self::stop).
+    pub(crate) fn receiver_records(&self) -> Result<Vec<ReceiverRecord>> {
+        let read = |path: &PathBuf| {
+            let record = ReceiverRecord::read_from(path);
+            record.with_context(|| format!("no record of the receiver on {}", self.host))
+        };
+        self.receiver_records.iter().map(read).collect()
     }
 
     /// What all the processes received, after [`stop`](Self::stop).

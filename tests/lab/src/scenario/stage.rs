@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::datagrams::{SenderRecord, SendersPlan};
 use crate::mysql::general_log::CAPTURING;
 use crate::scenario::control::{self, Answer};
 use crate::scenario::module::Swap;
@@ -46,6 +47,7 @@ pub(crate) struct Stage<'s> {
     tcpcopies: Vec<Process>,
     recorder: Option<Process>,
     users: Vec<(Process, PathBuf)>,
+    senders: Vec<(Process, PathBuf)>,
     /// Of a database.
     clients: Vec<Process>,
     /// When each event so far was over, on the clock of the records.
@@ -77,6 +79,7 @@ impl<'s> Stage<'s> {
             tcpcopies: Vec::new(),
             recorder: None,
             users: Vec::new(),
+            senders: Vec::new(),
             clients: Vec::new(),
             happened: Vec::new(),
             questions: 0,
@@ -91,7 +94,8 @@ impl<'s> Stage<'s> {
         self.online.start(&self.world)?;
         for who in [Who::Target, Who::Intercept, Who::Tcpcopy] {
             let waits = who == Who::Tcpcopy && self.scenario.is_recorded;
-            if !waits && !self.scenario.is_down_at_first(who) {
+            let has_no_part = who == Who::Intercept && self.scenario.is_udp();
+            if !waits && !has_no_part && !self.scenario.is_down_at_first(who) {
                 self.start(who)?;
             }
         }
@@ -100,12 +104,12 @@ impl<'s> Stage<'s> {
 
     fn start_recorder(&mut self) -> Result<()> {
         let scratch = self.world.scratch();
-        let ports: Vec<String> = self
-            .scenario
-            .mappings
-            .iter()
-            .map(|mapping| format!("tcp port {}", mapping.online.port()))
-            .collect();
+        let port = |mapping: &super::Mapping| format!("tcp port {}", mapping.online.port());
+        // Later fragments of datagrams have no port.
+        let ports: Vec<String> = match self.scenario.is_udp() {
+            true => vec!["udp".to_owned()],
+            false => self.scenario.mappings.iter().map(port).collect(),
+        };
         let launch = Launch::own_binary("record")?
             .arg("record")
             .arg(peers::recording(scratch))
@@ -181,7 +185,7 @@ impl<'s> Stage<'s> {
             let launch =
                 self.peers.tcpcopy(self.scenario, index, self.world.scratch(), &self.report_path(index));
             let tcpcopy = Process::start(host, launch, self.world.scratch())?;
-            self.peers.await_tcpcopy(&tcpcopy, host)?;
+            self.peers.await_tcpcopy(self.scenario, &tcpcopy, host)?;
             self.tcpcopies.push(tcpcopy);
         }
         self.capturing_since = monotonic_us();
@@ -208,7 +212,36 @@ impl<'s> Stage<'s> {
                 self.users.push(started);
             }
         }
+        self.admit_senders(&targets)?;
         self.admit_clients()
+    }
+
+    fn admit_senders(&mut self, targets: &[std::net::SocketAddr]) -> Result<()> {
+        for (number, plan) in self.scenario.senders.iter().enumerate() {
+            let name = format!("senders-{number}");
+            let plan = SendersPlan { targets: targets.to_vec(), ..plan.clone() };
+            let path = self.world.scratch().join(format!("{name}.json"));
+            fs::write(&path, serde_json::to_vec(&plan)?)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            let record = self.world.scratch().join(format!("{name}.record"));
+            let launch = Launch::own_binary(&name)?.arg("send").arg(&path).arg("--record").arg(&record);
+            let host = self.world.host(HostName::Client);
+            self.senders.push((Process::start(host, launch, self.world.scratch())?, record));
+        }
+        Ok(())
+    }
+
+    /// What the senders did, after they are done.
+    pub(crate) fn sender_records(&mut self) -> Result<Vec<SenderRecord>> {
+        let mut records = Vec::new();
+        for (process, path) in &mut self.senders {
+            let status = process.finish(LAST_WORDS)?;
+            let record = SenderRecord::read_from(path);
+            records.push(
+                record.with_context(|| format!("senders ended with {status}: {}", process.last_words()))?,
+            );
+        }
+        Ok(records)
     }
 
     fn admit_clients(&mut self) -> Result<()> {
@@ -238,7 +271,8 @@ impl<'s> Stage<'s> {
     /// Whether all users have gone home.
     pub(crate) fn users_are_done(&mut self) -> Result<bool> {
         let mut done = true;
-        for process in self.users.iter_mut().map(|(process, _)| process).chain(&mut self.clients) {
+        let users = self.users.iter_mut().chain(&mut self.senders).map(|(process, _)| process);
+        for process in users.chain(&mut self.clients) {
             done &= process.ended()?.is_some();
         }
         Ok(done)

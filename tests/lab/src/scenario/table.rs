@@ -3,6 +3,7 @@
 //! Declarative. Times are kept short: what a scenario shows, it shows in a few seconds.
 
 mod copies;
+mod datagrams;
 mod families;
 mod faultless;
 mod losses;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Scenario> {
         faultless::shapes(),
         families::families(),
         copies::copies(),
+        datagrams::datagrams(),
         modules::modules(),
         recordings::recordings(),
         mysql::scenarios::scenarios(),
