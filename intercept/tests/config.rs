@@ -52,7 +52,9 @@ fn every_option_can_be_given_in_a_file() {
     let options = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
     let options: Vec<&str> = options.filter(|name| !name.is_empty()).collect();
     assert!(options.len() > 20, "{options:?}");
+    let page = include_str!("../../docs/options.md");
     for option in options {
+        assert!(page.contains(&format!("`--{option}`")), "docs/options.md has no --{option}");
         let is_left_out = LEFT_OUT.contains(&option);
         assert!(is_left_out || amounts.contains(&format!("--{option}")), "--{option} is not in {amounts}");
     }

@@ -95,6 +95,14 @@ fn every_option_can_be_given_in_a_file() {
 }
 
 #[test]
+fn every_option_stands_in_the_documentation() {
+    let page = include_str!("../../docs/options.md");
+    let missing: Vec<String> =
+        options().into_iter().filter(|option| !page.contains(&format!("`--{option}`"))).collect();
+    assert!(missing.is_empty(), "docs/options.md has no {missing:?}");
+}
+
+#[test]
 fn a_whole_file_is_right_and_told_as_a_command_line() {
     let config = file(
         "# the shop\nmapping = ['80-10.0.0.2:80', '81-10.0.0.2:81']\nintercept = '127.0.0.1'\nlonely = true\n",

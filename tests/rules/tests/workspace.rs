@@ -69,6 +69,22 @@ fn names_come_from_the_words_of_the_design() {
 }
 
 #[test]
+fn tests_that_the_page_of_options_names_are_there() {
+    let page = include_str!("../../../docs/options.md");
+    let names = page.split('`').skip(1).step_by(2).filter(|code| code.matches('_').count() > 1);
+    let mut count = 0;
+    for name in names {
+        let is_there = |source: &Source| source.words.iter().any(|word| word.text == name);
+        assert!(
+            WORKSPACE.sources.iter().any(is_there),
+            "docs/options.md names the test {name}, which is not there"
+        );
+        count += 1;
+    }
+    assert!(count > 50, "only {count} tests are named");
+}
+
+#[test]
 fn files_say_what_they_are() {
     hold(&opening::of_sources(&WORKSPACE.sources));
 }
