@@ -14,7 +14,7 @@ const TARGET: &str = "198.51.100.2:8080";
 const REQUESTS: [&[u8]; 3] = [b"one", b"two, after an answer", b"three"];
 
 fn end(text: &str) -> Endpoint {
-    text.parse::<SocketAddr>().expect("an address").into()
+    text.parse::<SocketAddr>().expect("an end").into()
 }
 
 /// A packet of the user, `payload` behind the `said` bytes before, who has heard `heard` bytes.
@@ -30,7 +30,7 @@ fn packet(flags: Flags, said: u32, heard: u32, payload: &[u8]) -> Vec<u8> {
         ..Segment::default()
     };
     let mut bytes = vec![0; 1500];
-    let len = emit(&segment, Ipv4Identification(7), [payload, &[]], &mut bytes).expect("it fits");
+    let len = emit(&segment, Ipv4Identification(7), [payload, &[]], &mut bytes).expect("a packet");
     bytes.truncate(len);
     bytes
 }
@@ -51,7 +51,7 @@ fn record(path: &Path) {
         file.extend([1_700_000_000, 10_000 * number as u32, len, len].map(u32::to_ne_bytes).concat());
         file.extend(packet);
     }
-    fs::write(path, file).expect("the folder is there");
+    fs::write(path, file).expect("a written file");
 }
 
 fn dry_run(recording: &Path, file: &Path) -> Command {

@@ -124,6 +124,10 @@ impl Joining {
         }
         let last = match self.last_seen(replica) {
             Some(last) if segment.seq < last.next => return,
+            // Words are missing before it, which may have been said after hearing all that is acknowledged here.
+            Some(last) if segment.seq > last.next => {
+                LastSeen { heard: Some(segment.ack), next: segment.seq, is_listening: false }
+            }
             Some(last) => {
                 let more = last.heard.is_none_or(|heard| segment.ack > heard);
                 LastSeen { next: segment.seq, is_listening: last.is_listening || more, ..last }
@@ -224,6 +228,20 @@ mod tests {
         let listening = Segment { payload: b"", payload_len: 0, ..word(50, 10, Flags::default()) };
         joining.observe(&replica, &listening, NOW);
         assert!(joining.may_begin(&replica, &word(50, 10, Flags::default()), NOW));
+    }
+
+    #[test]
+    fn a_user_who_said_something_unseen_before_listening_begins_only_after_hearing_more() {
+        let mut joining = begun();
+        let replica = Replica::default();
+        let listening = |ack| Segment { payload: b"", payload_len: 0, ..word(60, ack, Flags::default()) };
+        joining.watch(replica, ended(Some(10), 50), NOW);
+        joining.observe(&replica, &listening(20), NOW);
+        assert!(!joining.may_begin(&replica, &word(60, 20, Flags::PSH), NOW));
+        joining.watch(replica, ended(Some(10), 50), NOW);
+        joining.observe(&replica, &listening(20), NOW);
+        joining.observe(&replica, &listening(30), NOW);
+        assert!(joining.may_begin(&replica, &word(60, 30, Flags::PSH), NOW));
     }
 
     #[test]

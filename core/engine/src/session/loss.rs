@@ -114,11 +114,14 @@ impl Session {
         let oldest = self.judge.oldest_open();
         // A target that is lost again before anything could be said is no better than one that does not answer.
         self.repetitions += u8::from(oldest.is_some() || self.backlog.draft_len() > 0);
+        if self.repetitions > MOST_REPETITIONS {
+            return self.end(Verdict::TargetReset, cx);
+        }
         let resume = match oldest.filter(|oldest| *oldest <= una) {
             Some(unanswered) => unanswered,
             None => self.skip_rest_of_answered_turn(una, cx),
         };
-        if self.repetitions > MOST_REPETITIONS || !self.is_turn_boundary(resume) {
+        if !self.is_turn_boundary(resume) {
             return self.end(Verdict::TargetReset, cx);
         }
         cx.statistics.turns_repeated += self.backlog.turns_between(resume, nxt);

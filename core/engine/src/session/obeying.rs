@@ -177,7 +177,6 @@ impl Session {
         half.depth = depth;
     }
 
-    /// The next `count` bytes of the draft are said, or lost with the turn that is skipped.
     fn forward(&mut self, count: usize, cx: &mut Context<'_>) {
         if self.skipping != Skipping::No {
             return self.lose(count, cx);
@@ -203,6 +202,7 @@ impl Session {
         });
     }
 
+    /// The next `count` bytes of the draft are lost with the turn that is skipped.
     fn lose(&mut self, count: usize, cx: &mut Context<'_>) {
         cx.statistics.bytes_lost_to_resets += count as u64;
         self.backlog.skip(count);
