@@ -272,9 +272,15 @@ impl Flags {
         )
     }
 
+    /// One sentence for the log about options that have nothing to do in a dry run, if any was given.
+    pub(crate) fn remark_on_dry_run(&self) -> Option<&'static str> {
+        (self.transmit.dry_run.is_some() && !self.intercept.is_empty() && !self.udp)
+            .then_some("dry run: nothing is sent, and the intercepts of -s are not connected to")
+    }
+
     /// One sentence for the log about answers to datagrams that would reach users, where nothing else keeps them away.
     pub(crate) fn warning_on_udp(&self) -> Option<&'static str> {
-        (self.udp && self.source.is_empty()).then_some(
+        (self.udp && self.source.is_empty() && self.transmit.dry_run.is_none()).then_some(
             "without -c copies come from the users' own addresses: see that what the targets answer does not reach the \
              users (on each target, a route to a device that swallows them)",
         )
@@ -341,6 +347,16 @@ mod tests {
     }
 
     #[test]
+    fn a_dry_run_says_what_it_leaves_out() {
+        let parsed = |arguments: &[&str]| {
+            let dry = ["tcpcopy", "-x", "80-10.10.3.2:80", "--dry-run", "x.pcapng"];
+            Flags::try_parse_from(dry.iter().chain(arguments)).unwrap()
+        };
+        assert_eq!(parsed(&[]).remark_on_dry_run(), None);
+        assert!(parsed(&["-s", "10.10.3.3"]).remark_on_dry_run().is_some_and(|remark| remark.contains("-s")));
+    }
+
+    #[test]
     fn udp_needs_no_intercept_and_a_command_of_the_c_tools_names_one_nevertheless() {
         let parsed = |arguments: &[&str]| {
             let udp = ["tcpcopy", "-x", "53-10.10.3.2:53", "--udp"];
@@ -348,6 +364,7 @@ mod tests {
         };
         let usual = parsed(&["-n", "3", "-r", "20", "-H", "10.0.0.9"]);
         assert_eq!(usual.remark_on_udp(), None);
+        assert_eq!(parsed(&["--dry-run", "x.pcapng"]).warning_on_udp(), None);
         assert!(usual.warning_on_udp().is_some_and(|warning| warning.starts_with("without -c")));
         assert_eq!(parsed(&["-c", "10.20.0.x"]).warning_on_udp(), None);
         assert_eq!(

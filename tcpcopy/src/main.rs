@@ -70,7 +70,8 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
     let Some(running) = Running::begin(PROGRAM, &flags.run)? else {
         return Ok(());
     };
-    for remark in flags.idle.remark().iter().map(String::as_str).chain(flags.remark_on_udp()) {
+    let remarks = flags.remark_on_udp().into_iter().chain(flags.remark_on_dry_run());
+    for remark in flags.idle.remark().iter().map(String::as_str).chain(remarks) {
         log::info!("{remark}");
     }
     if let Some(warning) = flags.warning_on_udp() {

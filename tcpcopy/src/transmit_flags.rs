@@ -32,7 +32,7 @@ pub(crate) struct TransmitFlags {
 
     /// See what the targets answer on these devices of this host; instead of -s
     #[arg(long, value_name = "DEVICE,...", value_delimiter = ',', value_parser = device)]
-    #[arg(conflicts_with_all = ["intercept", "dry_run", "single"], help_heading = "Way back (intercept)")]
+    #[arg(conflicts_with_all = ["intercept", "dry_run", "single", "lonely", "connections", "port"], help_heading = "Way back (intercept)")]
     pub(crate) intercept_on: Vec<String>,
 }
 
