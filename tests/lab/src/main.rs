@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,7 +20,7 @@ use tcpcopy_lab::terminal::fraction;
 use tcpcopy_lab::traffic::{run_server, run_users};
 use tcpcopy_lab::world::private::{self, Entered};
 use tcpcopy_lab::world::wire;
-use tcpcopy_lab::{bench, check, demo, doctor, fidelity, record};
+use tcpcopy_lab::{bench, check, demo, doctor, fidelity, mirror, record};
 
 /// Hosts in network namespaces, tagged traffic between them, and exact accounting of what the target received.
 ///
@@ -130,6 +131,18 @@ enum Command {
         /// The filter
         filter: String,
     },
+    /// (started by the lab) Send what comes in elsewhere, in a tunnel, until it is killed
+    #[command(hide = true)]
+    Mirror {
+        /// The tunnel
+        tunnel: mirror::Tunnel,
+        /// The device
+        device: String,
+        /// The filter
+        filter: String,
+        /// Where copies go
+        to: IpAddr,
+    },
     /// (started by the lab) Forward frames over an impaired hop
     #[command(hide = true)]
     Wire {
@@ -174,6 +187,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Receive { plan, record } => receive(&plan, &record),
         Command::Record { file, filter } => {
             record::run(&file, &filter, || println!("ready")).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Mirror { tunnel, device, filter, to } => {
+            mirror::run(tunnel, &device, &filter, to, || println!("ready")).map(|()| ExitCode::SUCCESS)
         }
         Command::Wire { plan } => wire::run(&read_plan(&plan)?).map(|()| ExitCode::SUCCESS),
     }

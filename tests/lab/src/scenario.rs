@@ -19,6 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::datagrams::SendersPlan;
+use crate::mirror::Tunnel;
 use crate::mysql::clients::Clients;
 use crate::mysql::servers::Engine;
 use crate::scenario::demand::Demand;
@@ -68,6 +69,8 @@ pub struct Scenario {
     pub tcpcopies: Vec<Tcpcopy>,
     /// The users are recorded into a file on the online host, and tcpcopy replays that when they are done.
     pub is_recorded: bool,
+    /// What users say to the online host is sent to the assistant in such a tunnel, and tcpcopy captures it there.
+    pub mirror: Option<Tunnel>,
     /// Who sees what the targets answer.
     pub way_back: WayBack,
     /// Options of intercept beyond the usual ones.
@@ -297,6 +300,7 @@ impl Scenario {
             impairments: Impairments::default(),
             tcpcopies: vec![Tcpcopy::default()],
             is_recorded: false,
+            mirror: None,
             way_back: WayBack::default(),
             intercept: &[],
             events: Vec::new(),

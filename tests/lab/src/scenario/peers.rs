@@ -258,6 +258,9 @@ impl Peers {
         if tcpcopy.frames.is_some() {
             launch = launch.args(["-o", Hop::Copy.as_str()]);
         }
+        if let Some(tunnel) = scenario.mirror {
+            launch = launch.args(["-i", Hop::Feed.as_str(), "--mirror", tunnel.as_str()]);
+        }
         launch = launch.args(tcpcopy.options);
         if scenario.is_recorded {
             // The C tcpcopy has it in its build.

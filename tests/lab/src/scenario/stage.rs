@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::datagrams::{SenderRecord, SendersPlan};
+use crate::mirror::Tunnel;
 use crate::mysql::general_log::CAPTURING;
 use crate::scenario::control::{self, Answer};
 use crate::scenario::module::Swap;
@@ -19,6 +20,7 @@ use crate::scenario::servers::Servers;
 use crate::scenario::{Action, Scenario, Who};
 use crate::traffic::{Shard, UsersPlan, UsersProgress, UsersRecord, monotonic_us};
 use crate::world::World;
+use crate::world::hop::Hop;
 use crate::world::host::HostName;
 use crate::world::plan;
 use crate::world::process::{Launch, Process};
@@ -47,6 +49,7 @@ pub(crate) struct Stage<'s> {
     intercept_before: Usage,
     tcpcopies: Vec<Process>,
     recorder: Option<Process>,
+    mirror: Option<Process>,
     users: Vec<(Process, PathBuf)>,
     senders: Vec<(Process, PathBuf)>,
     /// Of a database.
@@ -79,6 +82,7 @@ impl<'s> Stage<'s> {
             intercept_before: Usage::default(),
             tcpcopies: Vec::new(),
             recorder: None,
+            mirror: None,
             users: Vec::new(),
             senders: Vec::new(),
             clients: Vec::new(),
@@ -100,7 +104,22 @@ impl<'s> Stage<'s> {
                 self.start(who)?;
             }
         }
+        if let Some(tunnel) = self.scenario.mirror {
+            self.start_mirror(tunnel)?;
+        }
         if self.scenario.is_recorded { self.start_recorder() } else { Ok(()) }
+    }
+
+    fn start_mirror(&mut self, tunnel: Tunnel) -> Result<()> {
+        let port = |mapping: &super::Mapping| format!("tcp dst port {}", mapping.online.port());
+        let ports: Vec<String> = self.scenario.mappings.iter().map(port).collect();
+        let launch = Launch::own_binary("mirror")?
+            .args(["mirror", tunnel.as_str(), Hop::Users.as_str(), &ports.join(" or ")])
+            .arg(plan::ASSISTANT.to_string());
+        let mirror = Process::start(self.world.host(HostName::Online), launch, self.world.scratch())?;
+        mirror.wait_for_word("ready", READY)?;
+        self.mirror = Some(mirror);
+        Ok(())
     }
 
     fn start_recorder(&mut self) -> Result<()> {

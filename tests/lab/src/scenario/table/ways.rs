@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::families::v6;
 use super::modules::{COMPARING, served_by};
 use super::plans::{KIB, at, keepalive, row, short, uploads_of};
+use crate::mirror::Tunnel;
 use crate::scenario::demand::Demand;
 use crate::scenario::module::Swap;
 use crate::scenario::{Action, Frames, Mapping, Scenario, Tcpcopy, WayBack};
@@ -56,7 +57,20 @@ pub(super) fn ways() -> Vec<Scenario> {
             &["-c", "10.40.0.x"],
         )
     };
+    // The mirror's way takes no longer packets, and a mirror cuts none.
+    let mirrored = |name, about, tunnel| Scenario {
+        users: vec![keepalive(50, 500, 3), UsersPlan { first_user: 1000, ..short(200, 3) }],
+        mirror: Some(tunnel),
+        ..seen(name, about, WayBack::OnAssistant, &["-c", "10.30.0.x"])
+    };
     vec![
+        mirrored(
+            "mirror-vxlan",
+            "a mirror sends the users' packets to the assistant in VXLAN",
+            Tunnel::Vxlan,
+        ),
+        mirrored("mirror-geneve", "the same in GENEVE", Tunnel::Geneve),
+        mirrored("mirror-erspan", "the same in ERSPAN, over GRE", Tunnel::Erspan),
         framed("frames", "frames to addresses that are given, without a route", Frames::Given),
         framed("frames-resolved", "frames to a next hop that is asked", Frames::Resolved),
         Scenario {
