@@ -67,7 +67,7 @@ impl Relay {
 
     /// A tcpcopy, or something that may turn out to be one, has connected.
     pub fn handle_connected(&mut self, id: PeerId, now: Instant) {
-        self.handle_disconnected(id, now);
+        self.handle_disconnected(id);
         let slot = self.peers.insert(Peer::new(id, &self.options, now));
         if self.peers.len() > self.options.max_peers {
             self.close(slot, PeerError::TooManyPeers(self.options.max_peers));
@@ -75,7 +75,7 @@ impl Relay {
     }
 
     /// A connection is gone, whoever closed it. What the peer had registered is forgotten.
-    pub fn handle_disconnected(&mut self, id: PeerId, _now: Instant) {
+    pub fn handle_disconnected(&mut self, id: PeerId) {
         if let Some(slot) = self.peers.slot_of(id) {
             self.forget_flows(slot);
             self.single.leave(slot);

@@ -164,7 +164,7 @@ impl Relaying {
             self.relay.answer(peer, &answer);
         }
         self.write(now);
-        self.handle_events(now);
+        self.handle_events();
     }
 
     /// From the first tcpcopy on that has modules, payload is captured.
@@ -238,7 +238,7 @@ impl Relaying {
             };
             lost.push((id, reason));
         }
-        self.lose_all(&lost, now);
+        self.lose_all(&lost);
     }
 
     /// Sends what has become due since the last round, and what waited for a socket to take more.
@@ -257,10 +257,10 @@ impl Relaying {
             };
             lost.extend(write(peer, &mut self.relay).err().map(|error| (id, error.to_string())));
         }
-        self.lose_all(&lost, now);
+        self.lose_all(&lost);
     }
 
-    fn handle_events(&mut self, now: Instant) {
+    fn handle_events(&mut self) {
         while let Some(event) = self.relay.poll_event() {
             match event {
                 RelayEvent::Connected { peer, .. } => {
@@ -284,24 +284,24 @@ impl Relaying {
                     if let Some(known) = self.peers.iter_mut().find(|known| known.id == peer) {
                         let _ = write(known, &mut self.relay); // the refusal, if the socket takes it at once
                     }
-                    self.lose(peer, &error.to_string(), now);
+                    self.lose(peer, &error.to_string());
                 }
             }
         }
     }
 
-    fn lose_all(&mut self, lost: &[(PeerId, String)], now: Instant) {
-        lost.iter().for_each(|(id, reason)| self.lose(*id, reason, now));
+    fn lose_all(&mut self, lost: &[(PeerId, String)]) {
+        lost.iter().for_each(|(id, reason)| self.lose(*id, reason));
     }
 
-    fn lose(&mut self, id: PeerId, reason: &str, now: Instant) {
+    fn lose(&mut self, id: PeerId, reason: &str) {
         let Some(at) = self.peers.iter().position(|peer| peer.id == id) else {
             return;
         };
         let peer = self.peers.swap_remove(at);
         let level = if peer.is_greeted { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "tcpcopy {} is gone: {reason}", peer.address);
-        self.relay.handle_disconnected(id, now);
+        self.relay.handle_disconnected(id);
         self.inquiries.forget(id);
     }
 

@@ -67,5 +67,5 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(relay.handle_response(NOW, &segment), Routed::Delivered);
     }
     assert!(relay.peers().all(|peer| peer.flows <= MAX_FLOWS && peer.pending <= BUFFER_BYTES));
-    relay.handle_disconnected(BAD, NOW);
+    relay.handle_disconnected(BAD);
 });

@@ -198,7 +198,7 @@ fn a_c_tcpcopy_is_served() {
     assert_eq!((relay.poll_event(), take_from(&mut relay, 1)), (None, Vec::new()), "it knows no heartbeats");
     relay.handle_shutdown();
     assert!(take_from(&mut relay, 1).is_empty(), "nor goodbyes");
-    relay.handle_disconnected(PeerId(1), NOW);
+    relay.handle_disconnected(PeerId(1));
     assert_eq!(relay.handle_response(NOW, &segment), Routed::Held, "it may come back");
 }
 

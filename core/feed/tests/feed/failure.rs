@@ -101,7 +101,7 @@ fn a_connection_without_hello_is_closed_and_one_more_than_served_is_refused() {
         panic!("not refused");
     };
     assert!(matches!(told(&mut relay, PeerId(2), now), Err(FeedError::Refused(_))));
-    relay.handle_disconnected(PeerId(2), now);
+    relay.handle_disconnected(PeerId(2));
 
     let mut at = now;
     while relay.poll_event().is_none() {

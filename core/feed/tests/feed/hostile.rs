@@ -188,7 +188,7 @@ proptest! {
         world.exchange(&mut good).unwrap();
         let mut bad = world.tcpcopy(2);
         if greeted != 1 {
-            world.relay.handle_disconnected(bad.peer, world.now);
+            world.relay.handle_disconnected(bad.peer);
             world.relay.handle_connected(bad.peer, world.now);
         }
         if greeted == 2 {
@@ -203,7 +203,7 @@ proptest! {
             delivered += 1;
         }
         prop_assert!(world.relay.peers().all(|peer| peer.flows <= 4));
-        world.relay.handle_disconnected(bad.peer, world.now);
+        world.relay.handle_disconnected(bad.peer);
         bad.subscriber.handle_disconnected(world.now);
         good.seen.clear();
         world.exchange(&mut good).unwrap();

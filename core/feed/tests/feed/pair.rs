@@ -95,7 +95,7 @@ impl World {
     }
 
     pub(crate) fn disconnect(&mut self, tcpcopy: &mut Tcpcopy) {
-        self.relay.handle_disconnected(tcpcopy.peer, self.now);
+        self.relay.handle_disconnected(tcpcopy.peer);
         tcpcopy.subscriber.handle_disconnected(self.now);
     }
 

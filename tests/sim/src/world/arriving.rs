@@ -94,7 +94,7 @@ impl World {
         if !self.feed.is_open {
             return Ok(());
         }
-        self.relay.handle_disconnected(PeerId(self.feed.connection), self.now);
+        self.relay.handle_disconnected(PeerId(self.feed.connection));
         self.feed.disconnect();
         self.replayer.subscriber.handle_disconnected(self.now);
         self.schedule.enter(self.now + RECONNECT, Event::Connect);
