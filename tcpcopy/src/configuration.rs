@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tcpcopy_cli::Failure;
-use tcpcopy_core::engine::{EngineOptions, Mapping, Mappings, Pace, Sampling, Share, SourcePool};
+use tcpcopy_core::engine::{Awaited, EngineOptions, Mapping, Mappings, Pace, Sampling, Share, SourcePool};
 use tcpcopy_core::host::HostOptions;
 use tcpcopy_core::net::devices;
 use tcpcopy_core::runtime::{
@@ -102,8 +102,7 @@ fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
         mtu: flags.mtu,
         joined_mss: flags.mss,
         pace: flags.rtt.map_or(Pace::Measured, |millis| Pace::Fixed(Duration::from_millis(millis))),
-        // Nobody answers in a dry run: users say what they said when they said it.
-        overlap_turns: flags.overlap_turns || flags.transmit.dry_run.is_some(),
+        awaited: awaited(flags),
         only_whole_sessions: flags.only_whole,
         sampling: sampling(flags),
         share: flags.share.unwrap_or(Share::WHOLE),
@@ -116,6 +115,15 @@ fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
         memory_budget: flags.memory << 20,
         faults_before_rollback: flags.module_faults,
         ..EngineOptions::default()
+    }
+}
+
+fn awaited(flags: &Flags) -> Awaited {
+    match (&flags.transmit.dry_run, flags.overlap_turns) {
+        // Nobody speaks: users say what they said when they said it.
+        (Some(_), _) => Awaited::Nothing,
+        (None, true) => Awaited::Greetings,
+        (None, false) => Awaited::Answers,
     }
 }
 
@@ -236,7 +244,7 @@ mod tests {
         let WayBackChoice::Intercepts(intercepts) = &options.way_back else {
             panic!("intercepts are wanted")
         };
-        assert_eq!(intercepts.connections, 2);
+        assert_eq!(intercepts.connections, 1);
         assert_eq!(intercepts.addresses, ["10.10.3.3:36524".parse().unwrap()]);
         assert_eq!(options.transmit, TransmitChoice::RawIp);
         assert_eq!(captured(options).buffer_bytes, DEFAULT_BUFFER_BYTES);
@@ -266,7 +274,8 @@ mod tests {
         .engine;
         assert_eq!((options.mtu, options.joined_mss), (1400, 1200));
         assert_eq!(options.pace, Pace::Fixed(Duration::from_millis(25)));
-        assert!(options.overlap_turns && options.only_whole_sessions);
+        assert_eq!(options.awaited, Awaited::Greetings);
+        assert!(options.only_whole_sessions);
         assert_eq!(options.response_timeout, Duration::from_secs(7));
         assert_eq!(options.idle_timeout, Duration::from_secs(127));
         assert_eq!(options.memory_budget, 64 << 20);
@@ -364,7 +373,7 @@ mod tests {
         let options = bare(&["-x", "80-10.10.3.2:80", "--dry-run", "/tmp/x.pcapng"]).unwrap();
         assert_eq!(options.transmit, TransmitChoice::File("/tmp/x.pcapng".into()));
         assert_eq!(options.way_back, WayBackChoice::Nobody);
-        assert!(options.engine.overlap_turns);
+        assert_eq!(options.engine.awaited, Awaited::Nothing);
         let itself =
             ["-x", "80-10.10.3.2:80", "--offline", "-i", "/proc/self/exe", "--dry-run", "/proc/self/exe"];
         let failure = bare(&itself).unwrap_err();

@@ -184,7 +184,7 @@ pub(crate) struct Flags {
     pub(crate) port: u16,
 
     /// Connections to each intercept
-    #[arg(short = 'C', long, value_name = "NUMBER", default_value = "2", value_parser = number(1_usize..=64, "connections"))]
+    #[arg(short = 'C', long, value_name = "NUMBER", default_value = "1", value_parser = number(1_usize..=64, "connections"))]
     #[arg(allow_negative_numbers = true, help_heading = "Way back (intercept)")]
     pub(crate) connections: usize,
 

@@ -39,7 +39,7 @@ mod workload;
 pub use datagrams::{DatagramStatistics, Datagrams, FragmentTotals, Uncopied};
 pub use engine::{Engine, SessionId, SessionSummary};
 pub use mapping::{Mapping, Mappings, OnlineAddress};
-pub use options::{EngineOptions, Pace, Sampling};
+pub use options::{Awaited, EngineOptions, Pace, Sampling};
 pub use registration::Registration;
 pub use serving::{Discarded, Event, GenerationState, GenerationStatistics};
 pub use share::Share;

@@ -14,6 +14,18 @@ pub enum Pace {
     Fixed(Duration),
 }
 
+/// What a turn waits for before it is said, where its user had heard an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Awaited {
+    /// The target's answer to the turn before it.
+    #[default]
+    Answers,
+    /// What a target that speaks first says before the first turn; no other answer.
+    Greetings,
+    /// Nothing.
+    Nothing,
+}
+
 /// Which sessions are replayed, decided once per captured connection by a hash of the client's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
@@ -38,8 +50,8 @@ pub struct EngineOptions {
     /// So many times as fast as users lived it the capture is replayed: what they waited shrinks by it. 1 for a live
     /// capture; infinity when nobody shall wait for users at all. More than zero.
     pub acceleration: f64,
-    /// A turn does not wait for the answer to the turn before it.
-    pub overlap_turns: bool,
+    /// What turns wait for.
+    pub awaited: Awaited,
     /// Only connections whose SYN was captured are replayed.
     pub only_whole_sessions: bool,
     /// Which connections are replayed.
@@ -82,7 +94,7 @@ impl Default for EngineOptions {
             joined_mss: 1460,
             pace: Pace::Measured,
             acceleration: 1.0,
-            overlap_turns: false,
+            awaited: Awaited::Answers,
             only_whole_sessions: false,
             sampling: Sampling::All,
             share: Share::WHOLE,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use tcpcopy_engine::{
-    Engine, EngineOptions, Mapping, Mappings, OnlineAddress, Registration, SessionId, SourcePool,
+    Awaited, Engine, EngineOptions, Mapping, Mappings, OnlineAddress, Registration, SessionId, SourcePool,
 };
 use tcpcopy_feed::{FlowId, Subscriber, SubscriberEvent};
 use tcpcopy_wire::{Endpoint, Instant, Segment, parse_ip};
@@ -46,7 +46,7 @@ impl Replayer {
         let sources = pool(scenario);
         let options = EngineOptions {
             pace: scenario.pace,
-            overlap_turns: scenario.overlap_turns,
+            awaited: if scenario.overlap_turns { Awaited::Greetings } else { Awaited::Answers },
             only_whole_sessions: scenario.only_whole_sessions,
             response_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(90),

@@ -6,9 +6,9 @@ use tcpcopy_wire::{
 
 use super::connection::{AckDue, Connection, State};
 use super::{Context, Session, Skipping};
-use crate::EngineOptions;
 use crate::backlog::{Chunk, ChunkKind, TurnKind, TurnMark};
 use crate::turns::Opening;
+use crate::{Awaited, EngineOptions};
 
 /// One segment to be made.
 enum Due {
@@ -160,7 +160,11 @@ impl Session {
         };
         let begun = self.connection.send.nxt > chunk.start;
         let first_elsewhere = self.turn_at.is_none() && !self.first_connection;
-        let overlaps = options.overlap_turns && self.turn_at.is_some();
+        let overlaps = match options.awaited {
+            Awaited::Answers => false,
+            Awaited::Greetings => self.turn_at.is_some(),
+            Awaited::Nothing => true,
+        };
         let target_gone = self.connection.state == State::CloseWait;
         if begun || first_elsewhere || overlaps || target_gone {
             return Opening::Now;
@@ -271,7 +275,8 @@ impl Session {
             self.backlog.chunk_at(from).filter(|chunk| chunk.start == from && !again).and_then(|c| c.turn)
         {
             let waited_in_vain = self.turn_at.is_some() && turn.heard > 0 && !self.gate.is_answered();
-            cx.statistics.turns_not_awaited += u64::from(waited_in_vain && !cx.options.overlap_turns);
+            cx.statistics.turns_not_awaited +=
+                u64::from(waited_in_vain && cx.options.awaited == Awaited::Answers);
             self.gate.on_turn(&turn, cx.now);
             if turn.kind != TurnKind::Pause {
                 self.turn_at = Some(from);

@@ -1,7 +1,7 @@
 //! The sums of [`Statistics`](tcpcopy_engine::Statistics) agree, whatever became of a session: every byte and
 //! every turn captured was taken by the target, is pending, or is lost with a reason.
 
-use tcpcopy_engine::{EngineOptions, Ignored, Verdict};
+use tcpcopy_engine::{Awaited, EngineOptions, Ignored, Verdict};
 
 use crate::script::{Play, User, ms};
 
@@ -125,7 +125,7 @@ fn turns_given_up_after_resets_are_lost_once() {
 
 #[test]
 fn overlapping_turns_reset_together_are_counted_one_by_one() {
-    let options = EngineOptions { overlap_turns: true, ..EngineOptions::default() };
+    let options = EngineOptions { awaited: Awaited::Greetings, ..EngineOptions::default() };
     let mut play = Play::with(options).open();
     for word in ["one", "two", "six"] {
         play.user_says(word, 100);

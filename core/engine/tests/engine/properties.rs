@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
-use tcpcopy_engine::{EngineOptions, Pace, Pending, Registration, SessionId};
+use tcpcopy_engine::{Awaited, EngineOptions, Pace, Pending, Registration, SessionId};
 use tcpcopy_wire::{Flags, Flow, Options, SackBlocks, Segment, SeqNum, Timestamps};
 
 use crate::script::{Play, User, ms};
@@ -124,9 +124,10 @@ fn step() -> impl Strategy<Value = Step> {
 fn options() -> impl Strategy<Value = EngineOptions> {
     let pace = prop_oneof![Just(Pace::Measured), (0..50_u64).prop_map(|pace| Pace::Fixed(ms(pace)))];
     let budget = prop_oneof![Just(2_usize << 30), Just(40_000_usize)];
-    (any::<bool>(), pace, budget, 1..700_u64, 576..9_000_u16).prop_map(
-        |(overlap_turns, pace, memory_budget, patience, mtu)| EngineOptions {
-            overlap_turns,
+    let awaited = prop::sample::select(vec![Awaited::Answers, Awaited::Greetings, Awaited::Nothing]);
+    (awaited, pace, budget, 1..700_u64, 576..9_000_u16).prop_map(
+        |(awaited, pace, memory_budget, patience, mtu)| EngineOptions {
+            awaited,
             pace,
             memory_budget,
             mtu,

@@ -1,6 +1,6 @@
 //! The target closes, resets or refuses while the user still speaks: where the session goes on.
 
-use tcpcopy_engine::{EngineOptions, Verdict};
+use tcpcopy_engine::{Awaited, EngineOptions, Verdict};
 use tcpcopy_wire::Flags;
 
 use crate::script::Play;
@@ -183,7 +183,7 @@ fn the_rest_of_an_answered_question_is_not_said_on_a_new_connection() {
 
 #[test]
 fn two_questions_under_way_are_both_asked_again() {
-    let options = EngineOptions { overlap_turns: true, ..EngineOptions::default() };
+    let options = EngineOptions { awaited: Awaited::Greetings, ..EngineOptions::default() };
     let mut play = Play::with(options).open();
     play.user_says("one", 0);
     play.user_says("two", 100);

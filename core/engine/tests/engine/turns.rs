@@ -1,6 +1,6 @@
 //! When the user's next words are said: DESIGN §5, the rules of `turns`; all users here are near.
 
-use tcpcopy_engine::EngineOptions;
+use tcpcopy_engine::{Awaited, EngineOptions};
 use tcpcopy_wire::Flags;
 
 use crate::script::{ACK_DELAY, Play};
@@ -174,7 +174,7 @@ fn a_user_who_does_not_wait_is_not_made_to() {
 
 #[test]
 fn with_overlapping_turns_no_answer_is_waited_for() {
-    let options = EngineOptions { overlap_turns: true, ..EngineOptions::default() };
+    let options = EngineOptions { awaited: Awaited::Greetings, ..EngineOptions::default() };
     let mut play = Play::with(options).open().asks_twice();
     play.expect(&["P. 1 ack 1 one", "P. 4 ack 1 two"]);
     assert_eq!(play.statistics().turns_not_awaited, 0);
@@ -192,12 +192,23 @@ fn a_target_that_speaks_first_is_heard_first() {
 
 #[test]
 fn a_target_that_speaks_first_is_heard_first_even_with_overlapping_turns() {
-    let options = EngineOptions { overlap_turns: true, ..EngineOptions::default() };
+    let options = EngineOptions { awaited: Awaited::Greetings, ..EngineOptions::default() };
     let mut play = Play::with(options).open();
     play.user_says("login", 60);
     play.expect_nothing();
     play.target_says(60);
     play.expect(&["P. 1 ack 61 login"]);
+}
+
+#[test]
+fn where_nothing_is_waited_for_a_target_need_not_speak_first() {
+    let options = EngineOptions { awaited: Awaited::Nothing, ..EngineOptions::default() };
+    let mut play = Play::with(options).open();
+    play.user_says("login", 60);
+    play.expect(&["P. 1 ack 1 login"]);
+    play.user_says("query", 100);
+    play.expect(&["P. 6 ack 1 query"]);
+    assert_eq!(play.statistics().turns_not_awaited, 0);
 }
 
 #[test]
