@@ -1,10 +1,12 @@
 //! `--dry-run`: what would be sent is in the file, nothing is sent, and nobody has to be there.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
 use tcpcopy_core::net::{FileInput, Recording};
 use tcpcopy_core::wire::{Endpoint, Flags, Instant, Ipv4Identification, Segment, SeqNum, emit, parse_ip};
 
@@ -37,6 +39,11 @@ fn packet(flags: Flags, said: u32, heard: u32, payload: &[u8]) -> Vec<u8> {
 
 /// What a user said on one connection, ten milliseconds between two packets: a pcap of bare IP.
 fn record(path: &Path) {
+    record_with_pause(path, 0);
+}
+
+/// The same, with a pause of so many seconds before the last request.
+fn record_with_pause(path: &Path, pause: u32) {
     let mut packets = vec![packet(Flags::SYN, 0, 0, b""), packet(Flags::ACK, 1, 1, b"")];
     let mut said = 1;
     for (turn, request) in REQUESTS.iter().enumerate() {
@@ -48,10 +55,26 @@ fn record(path: &Path) {
     let mut file = [0xa1b2_c3d4_u32, 2 | 4 << 16, 0, 0, 65_535, 101].map(u32::to_ne_bytes).concat();
     for (number, packet) in packets.iter().enumerate() {
         let len = packet.len() as u32;
-        file.extend([1_700_000_000, 10_000 * number as u32, len, len].map(u32::to_ne_bytes).concat());
+        let second = 1_700_000_000 + if number < 4 { 0 } else { pause };
+        file.extend([second, 10_000 * number as u32, len, len].map(u32::to_ne_bytes).concat());
         file.extend(packet);
     }
     fs::write(path, file).expect("a written file");
+}
+
+/// What is in the file that was written, packet by packet: the user's stream, and the flags of each.
+fn written(file: PathBuf) -> (Vec<u8>, Vec<Flags>) {
+    let mut written = Recording::open(&[FileInput::Path(file)], None).unwrap();
+    let (mut stream, mut flags, mut last) = (Vec::<u8>::new(), Vec::new(), Instant::ZERO);
+    while let Some(frame) = written.next_frame() {
+        let segment = parse_ip(frame.bytes, frame.wire_len).unwrap();
+        assert_eq!((segment.source, segment.destination), (end(USER), end(TARGET)));
+        assert!(frame.captured_at >= last);
+        last = frame.captured_at;
+        stream.extend(segment.payload);
+        flags.push(segment.flags);
+    }
+    (stream, flags)
 }
 
 fn dry_run(recording: &Path, file: &Path) -> Command {
@@ -73,20 +96,43 @@ fn everything_that_would_be_sent_is_in_the_file() {
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(format!("{report}{said}").contains("Written to the file, and not sent"), "{report}{said}");
 
-    let mut written = Recording::open(&[FileInput::Path(file)], None).unwrap();
-    let (mut stream, mut flags, mut last) = (Vec::<u8>::new(), Vec::new(), Instant::ZERO);
-    while let Some(frame) = written.next_frame() {
-        let segment = parse_ip(frame.bytes, frame.wire_len).unwrap();
-        assert_eq!((segment.source, segment.destination), (end(USER), end(TARGET)));
-        assert!(frame.captured_at >= last);
-        last = frame.captured_at;
-        stream.extend(segment.payload);
-        flags.push(segment.flags);
-    }
+    let (stream, flags) = written(file);
     assert_eq!(stream, REQUESTS.concat());
     assert!(flags.first().is_some_and(|first| *first == Flags::SYN), "{flags:?}");
     assert_eq!(flags.iter().filter(|flags| flags.fin()).count(), 1, "{flags:?}");
     assert!(flags.iter().all(|flags| !flags.rst()), "{flags:?}");
+}
+
+#[test]
+fn an_interrupt_in_the_middle_of_a_recording_ends_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recording, file) = (folder.path().join("users.pcap"), folder.path().join("sent.pcapng"));
+    let report = folder.path().join("report.json");
+    record_with_pause(&recording, 3600);
+    let mut tcpcopy = dry_run(&recording, &file);
+    tcpcopy.args(["--log-level", "trace", "--report"]).arg(&report);
+    let mut running = tcpcopy.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(running.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let is_second = |line: &String| line.contains("transmits for session") && line.ends_with("len 20");
+    let second = lines.find(is_second);
+    let acknowledged = lines.find(|line| line.contains("response for session"));
+    let pid = running.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success());
+    // A pipe that nobody empties would hold it up.
+    let rest: Vec<String> = lines.collect();
+    assert!(running.wait().unwrap().success(), "{rest:?}");
+    assert!(second.is_some() && acknowledged.is_some(), "the second request was not said: {rest:?}");
+
+    let (stream, flags) = written(file);
+    assert_eq!(stream, REQUESTS[..2].concat());
+    assert!(flags.last().is_some_and(|last| last.rst()), "{flags:?}");
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let recording = &report["recording"];
+    assert_eq!(recording["is_read"], false);
+    let read = &recording["files"][0];
+    assert_eq!((&read["frames"], &read["used"], &read["not_due"]), (&json!(7), &json!(4), &json!(3)));
+    assert_eq!(report["sessions"]["verdicts"]["shutdown"]["sessions"], 1);
+    assert_eq!((&report["turns"]["turns_delivered"], &report["turns"]["turns_lost"]), (&json!(2), &json!(0)));
 }
 
 #[test]

@@ -91,6 +91,8 @@ pub(crate) struct Recorded {
     laps: u32,
     is_read: bool,
     tallies: Arc<[FileTally]>,
+    /// Frames of each file that were handed to the engine.
+    used: Box<[u64]>,
     progress: ReadingProgress,
     bytes_total: Option<u64>,
     wants_answers: Arc<AtomicBool>,
@@ -147,6 +149,7 @@ impl Recorded {
             lap: Lap::default(),
             laps: choice.laps,
             is_read: false,
+            used: vec![0; tallies.len()].into(),
             tallies,
             progress,
             bytes_total: bytes.map(|bytes| bytes.saturating_mul(choice.laps.into())),
@@ -232,7 +235,9 @@ impl Recorded {
         is_there: bool,
         replayer: &mut impl Replayer,
     ) -> bool {
-        let Entry::Frame { link, start, len, wire_len, recorded_at, speaker } = entry else { return true };
+        let Entry::Frame { file, link, start, len, wire_len, recorded_at, speaker } = entry else {
+            return true;
+        };
         let due = match self.due {
             Some(due) => due,
             None => *self.due.insert(self.timetable.place(now, recorded_at)),
@@ -248,6 +253,7 @@ impl Recorded {
         self.timetable.set_off(now, due, self.is_held);
         (self.due, self.is_held) = (None, false);
         self.next += 1;
+        self.used[file] += 1;
         let turns = replayer.turns();
         let seen = Seen { link, bytes: self.batch.frame(start, len), wire_len, at: recorded_at };
         // The reader has parsed it, and found it usable; what is parsed cannot cross to another thread, bytes can.
@@ -259,9 +265,8 @@ impl Recorded {
     }
 
     pub(crate) fn totals(&self) -> RecordingTotals {
-        let files = self.names.iter().zip(self.tallies.iter());
         RecordingTotals {
-            files: files.map(|(name, tally)| tally.totals(name.clone())).collect(),
+            files: self.file_totals().collect(),
             lap: (self.lap.number + 1).min(self.laps),
             laps: self.laps,
             position: self.timetable.position(),
@@ -271,10 +276,15 @@ impl Recorded {
         }
     }
 
+    fn file_totals(&self) -> impl Iterator<Item = FileTotals> {
+        let files = self.names.iter().zip(self.tallies.iter()).zip(&self.used);
+        files.map(|((name, tally), used)| tally.totals(name, *used))
+    }
+
     /// The same as of a capture: what no kernel counts is zero.
     pub(crate) fn capture_totals(&self) -> CaptureTotals {
         let mut totals = CaptureTotals::default();
-        for file in self.tallies.iter().map(|tally| tally.totals(String::new())) {
+        for file in self.file_totals() {
             totals.frames += file.frames;
             for (sum, number) in totals.unusable.iter_mut().zip(file.unusable) {
                 *sum += number;

@@ -24,6 +24,7 @@ pub(crate) fn add(table: &mut Table, totals: Option<&RecordingTotals>) {
 fn add_file(table: &mut Table, file: &FileTotals) {
     table.line(&file.name, count(file.frames), "frames");
     table.line_if_any("used", file.used, "handed on to be replayed");
+    table.line_if_any("not due", file.not_due, "read ahead of the time they are due at");
     table.line_if_any("before start", file.before_start, "from before --start");
     table.line_if_any("filtered", file.filtered, "not let through by -F");
     table.line_if_any("not mapped", file.not_mapped, "to and from no online address of -x");
@@ -52,6 +53,7 @@ struct FileReport<'a> {
     file: &'a str,
     frames: u64,
     used: u64,
+    not_due: u64,
     before_start: u64,
     filtered: u64,
     not_mapped: u64,
@@ -78,13 +80,24 @@ impl<'a> RecordingReport<'a> {
 
 impl<'a> FileReport<'a> {
     fn new(totals: &'a FileTotals) -> Self {
-        let FileTotals { name, frames, before_start, filtered, unusable, not_mapped, answers, used, damage } =
-            totals;
+        let FileTotals {
+            name,
+            frames,
+            before_start,
+            filtered,
+            unusable,
+            not_mapped,
+            answers,
+            used,
+            not_due,
+            damage,
+        } = totals;
         let reasons = DropReason::ALL.iter().map(|reason| reason.name());
         Self {
             file: name,
             frames: *frames,
             used: *used,
+            not_due: *not_due,
             before_start: *before_start,
             filtered: *filtered,
             not_mapped: *not_mapped,
@@ -107,7 +120,8 @@ mod tests {
         let file = FileTotals {
             name: "a.pcap".to_owned(),
             frames: 100,
-            used: 40,
+            used: 30,
+            not_due: 10,
             answers: 50,
             not_mapped: 7,
             unusable,
@@ -133,7 +147,8 @@ mod tests {
 Files
   replayed    1m 1s  lap 2 of 3; of the recording's own time, and stopped there
   a.pcap        100  frames
-  used           40  handed on to be replayed
+  used           30  handed on to be replayed
+  not due        10  read ahead of the time they are due at
   not mapped      7  to and from no online address of -x
   answers        50  of online servers; no module wanted to see them
   unusable        3  by reason: see above
@@ -147,7 +162,7 @@ Files
         let json = serde_json::to_value(RecordingReport::new(&totals())).unwrap();
         assert_eq!((&json["lap"], &json["position_ms"]), (&2.into(), &61_500.into()));
         let file = &json["files"][0];
-        let sum: u64 = ["used", "before_start", "filtered", "not_mapped", "answers"]
+        let sum: u64 = ["used", "not_due", "before_start", "filtered", "not_mapped", "answers"]
             .iter()
             .map(|name| file[name].as_u64().unwrap())
             .sum();

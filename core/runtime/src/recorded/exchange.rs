@@ -15,6 +15,8 @@ const FULL_ENTRIES: usize = 16 << 10;
 pub(crate) enum Entry {
     /// A frame of a user or of an online server.
     Frame {
+        /// Of which file, by its number.
+        file: usize,
         link: LinkType,
         start: usize,
         len: usize,
@@ -137,6 +139,7 @@ mod tests {
 
     fn put(exchange: &Exchange, bytes: &[u8]) -> Result<Put, Closed> {
         exchange.put_frame(bytes, |start| Entry::Frame {
+            file: 0,
             link: LinkType::RawIp,
             start,
             len: bytes.len(),

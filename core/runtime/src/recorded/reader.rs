@@ -60,7 +60,6 @@ impl Reader {
             if self.stop.is_some_and(|stop| offset >= stop) {
                 break;
             }
-            tally.frames.count();
             if offset < self.start {
                 tally.before_start.count();
                 continue;
@@ -111,7 +110,7 @@ fn sorted_out(
     wants_answers: bool,
     tally: &FileTally,
 ) -> Option<impl FnOnce(usize) -> Entry + use<>> {
-    let RecordedFrame { bytes, wire_len, captured_at: recorded_at, .. } = *frame;
+    let RecordedFrame { bytes, wire_len, captured_at: recorded_at, file, .. } = *frame;
     if !frame.is_wanted {
         tally.filtered.count();
         return None;
@@ -135,7 +134,7 @@ fn sorted_out(
         tally.answers.count();
         return None;
     }
-    tally.used.count();
+    tally.usable.count();
     let len = bytes.len();
-    Some(move |start| Entry::Frame { link, start, len, wire_len, recorded_at, speaker })
+    Some(move |start| Entry::Frame { file, link, start, len, wire_len, recorded_at, speaker })
 }

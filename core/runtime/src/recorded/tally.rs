@@ -25,13 +25,13 @@ impl Tally {
 /// The frames of one file. In several laps a frame counts as often as it was read.
 #[derive(Debug, Default)]
 pub(crate) struct FileTally {
-    pub(crate) frames: Tally,
     pub(crate) before_start: Tally,
     pub(crate) filtered: Tally,
     pub(crate) unusable: [Tally; DropReason::ALL.len()],
     pub(crate) not_mapped: Tally,
     pub(crate) answers: Tally,
-    pub(crate) used: Tally,
+    /// For the loop to use when they are due.
+    pub(crate) usable: Tally,
     pub(crate) damage: OnceLock<String>,
 }
 
@@ -55,22 +55,31 @@ pub struct FileTotals {
     pub answers: u64,
     /// Handed to the engine.
     pub used: u64,
+    /// Read ahead of the time they are due at; at the end, what was never due because the replay was stopped.
+    pub not_due: u64,
     /// Why the file was not read to its end.
     pub damage: Option<String>,
 }
 
 impl FileTally {
-    pub(crate) fn totals(&self, name: String) -> FileTotals {
-        FileTotals {
-            name,
-            frames: self.frames.total(),
+    /// The totals of the file `name`, of which `used` frames were handed to the engine.
+    pub(crate) fn totals(&self, name: &str, used: u64) -> FileTotals {
+        let mut totals = FileTotals {
+            name: name.to_owned(),
+            frames: 0,
             before_start: self.before_start.total(),
             filtered: self.filtered.total(),
             unusable: std::array::from_fn(|index| self.unusable[index].total()),
             not_mapped: self.not_mapped.total(),
             answers: self.answers.total(),
-            used: self.used.total(),
+            used,
+            not_due: self.usable.total().saturating_sub(used),
             damage: self.damage.get().cloned(),
-        }
+        };
+        // Added up from what was looked at: the reader goes on counting meanwhile.
+        let FileTotals { before_start, filtered, not_mapped, answers, used, not_due, .. } = totals;
+        let unusable: u64 = totals.unusable.iter().sum();
+        totals.frames = before_start + filtered + unusable + not_mapped + answers + used + not_due;
+        totals
     }
 }
