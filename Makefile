@@ -8,16 +8,18 @@ NAMES ?=
 # Where cargo puts what it builds; honours CARGO_TARGET_DIR and the cargo configuration.
 TARGET = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 LAB = $(TARGET)/release/lab
-# The protocol modules that scenarios of the lab load.
-MODULES = -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-tagged -p tcpcopy-mod-mysql
-# A client that scenarios with databases start.
-CLIENTS = -p tcpcopy-lab-mysql-async
+# What users get.
+PROGRAMS = -p tcpcopy -p intercept -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-mysql
+# The lab; a module and a client that its scenarios start besides.
+LAB_PROGRAMS = -p tcpcopy-lab -p tcpcopy-mod-tagged -p tcpcopy-lab-mysql-async
 
-# Databases and their clients are installed where they are wanted.
-DEPS = $(if $(findstring mysql,$(SCENARIO)),mysql)
+# What is installed: for the build, for the lab besides, and databases and their clients only where they are wanted.
+DEPS = $(if $(findstring mysql,$(SCENARIO)),mysql,lab)
 test unit fidelity: DEPS = mysql
+man deb: DEPS = build
+check-deb: DEPS = package
 
-.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim release deps man deb check-deb
+.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim release programs deps man deb check-deb
 
 help:
 	@echo 'make demo [SCENARIO=name]  watch real traffic being replayed, in hosts of its own (make scenarios lists them)'
@@ -27,7 +29,7 @@ help:
 	@echo 'make sim [SEEDS=10000]     the simulated world, many seeds'
 	@echo 'make scenarios             the scenarios that demo and fidelity know'
 	@echo 'make man                   manual pages and shell completions, in TARGET/documents'
-	@echo 'make deb | check-deb       a Debian package, in TARGET/debian; and whether it can be installed and used'
+	@echo 'make deb | check-deb       a Debian package, in TARGET/debian; and whether a clean Debian can use it'
 	@echo 'make lint | doc | deps     parts of the above'
 
 demo: release
@@ -46,7 +48,10 @@ check-lab: release
 	@$(LAB) check
 
 release: deps
-	@$(CARGO) build --release --quiet -p tcpcopy -p intercept -p tcpcopy-lab $(CLIENTS) $(MODULES)
+	@$(CARGO) build --release --quiet $(PROGRAMS) $(LAB_PROGRAMS)
+
+programs: deps
+	@$(CARGO) build --release --quiet $(PROGRAMS)
 
 test: lint unit doc
 
@@ -62,15 +67,15 @@ unit: deps
 doc: deps
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 
-man: release
+man: programs
 	@$(TARGET)/release/tcpcopy generate-documents $(TARGET)/documents
 	@$(TARGET)/release/intercept generate-documents $(TARGET)/documents
 	@echo $(TARGET)/documents
 
-deb: release
+deb: programs
 	@packaging/deb build $(TARGET) $(TARGET)/debian
 
-check-deb: release
+check-deb: programs
 	@packaging/deb check $$(packaging/deb build $(TARGET) $(TARGET)/debian)
 
 sim: deps
