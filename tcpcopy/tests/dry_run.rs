@@ -64,10 +64,10 @@ fn record_with_pause(path: &Path, pause: u32) {
 
 /// What is in the file that was written, packet by packet: the user's stream, and the flags of each.
 fn written(file: PathBuf) -> (Vec<u8>, Vec<Flags>) {
-    let mut written = Recording::open(&[FileInput::Path(file)], None).unwrap();
+    let mut written = Recording::open(&[FileInput::Path(file)], None).expect("the file opens");
     let (mut stream, mut flags, mut last) = (Vec::<u8>::new(), Vec::new(), Instant::ZERO);
     while let Some(frame) = written.next_frame() {
-        let segment = parse_ip(frame.bytes, frame.wire_len).unwrap();
+        let segment = parse_ip(frame.bytes, frame.wire_len).expect("a packet");
         assert_eq!((segment.source, segment.destination), (end(USER), end(TARGET)));
         assert!(frame.captured_at >= last);
         last = frame.captured_at;

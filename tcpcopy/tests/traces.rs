@@ -137,7 +137,7 @@ fn counted(object: &Value) -> Vec<(&str, u64)> {
 
 /// Replays a capture into a file, and returns what is in the file and the report.
 fn replay(capture: &Path, expected: &Expected) -> (Vec<Vec<u8>>, u64, Value) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let (sent, report) = (folder.path().join("sent.pcapng"), folder.path().join("report.json"));
     let target = if expected.target.contains(':') { format!("[{V6_TARGET}]") } else { TARGET.to_owned() };
     let mapping = format!("{}-{target}:{TARGET_PORT}", expected.online_port);
@@ -149,10 +149,11 @@ fn replay(capture: &Path, expected: &Expected) -> (Vec<Vec<u8>>, u64, Value) {
         .arg("--report")
         .arg(&report)
         .output()
-        .unwrap();
+        .expect("tcpcopy runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", expected.file);
-    let report = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let report = fs::read(report).expect("a report");
+    let report = serde_json::from_slice(&report).expect("JSON");
     let (streams, packets) = said_to(&sent, TARGET_PORT);
     (streams, packets, report)
 }

@@ -75,7 +75,9 @@ pub fn run(tunnel: Tunnel, device: &str, filter: &str, to: IpAddr, ready: impl F
     for number in 0.. {
         let packet = capture.next_packet().context("capturing failed")?;
         let copy = [tunnel.header(number), packet.data.to_vec()].concat();
-        socket.send_to(&copy, &to).with_context(|| format!("a packet of {} bytes was not sent", copy.len()))?;
+        socket
+            .send_to(&copy, &to)
+            .with_context(|| format!("a packet of {} bytes was not sent", copy.len()))?;
     }
     Ok(())
 }

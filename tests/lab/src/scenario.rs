@@ -40,7 +40,7 @@ pub struct Scenario {
     pub c: Option<&'static str>,
     /// The fraction of the counted requests that must reach the target byte for byte.
     pub must: f64,
-    /// How often each of them must arrive, every time as a user of its own: what `-n` says.
+    /// How often each of them must arrive, every time as a user of its own: what `-n` or `-T` says.
     pub copies: u16,
     /// Which requests are counted.
     pub counted: Counted,

@@ -76,6 +76,7 @@ scenarios! {
     a_recording_is_replayed_ten_times_as_fast: "offline-faster",
     a_recording_is_replayed_as_fast_as_the_target_answers: "offline-top-speed",
     a_recording_is_replayed_at_a_rate: "offline-rate",
+    every_lap_of_a_recording_arrives_whole: "offline-laps",
     prepared_statements_of_twenty_mysql_sessions_are_executed: "mysql",
     mysql_statements_as_text_are_executed: "mysql-sysbench-text",
     mysql_sessions_with_many_habits_are_executed: "mysql-pymysql",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::plans::{full, keepalive, pipelined, short};
+use super::plans::{keepalive, pipelined, row, short};
 use crate::scenario::{Scenario, Tcpcopy};
 use crate::traffic::UsersPlan;
 
@@ -18,7 +18,7 @@ pub(crate) fn recorded(
         is_recorded: true,
         tcpcopies: vec![Tcpcopy { options, ..Tcpcopy::default() }],
         drain: Duration::from_secs(60),
-        ..full(name, about, UsersPlan::default())
+        ..row(name, about, None, 1.0, UsersPlan::default())
     }
 }
 
@@ -27,8 +27,11 @@ pub(super) fn recordings() -> Vec<Scenario> {
     let mixed = || vec![keepalive(50, 500, 3), passing()];
     let piped = UsersPlan { first_user: 2000, ..pipelined(10, 500, 3) };
     vec![
-        recorded("offline", "a recording, at its own pace", &[], mixed()),
-        recorded("offline-faster", "a recording, ten times as fast", &["-a", "10"], mixed()),
+        Scenario { c: Some("1.0"), ..recorded("offline", "a recording, at its own pace", &[], mixed()) },
+        Scenario {
+            c: Some("1.0"),
+            ..recorded("offline-faster", "a recording, ten times as fast", &["-a", "10"], mixed())
+        },
         recorded(
             "offline-top-speed",
             "a recording, as fast as the target answers",
@@ -36,5 +39,15 @@ pub(super) fn recordings() -> Vec<Scenario> {
             mixed().into_iter().chain([piped]).collect(),
         ),
         recorded("offline-rate", "a recording, at a rate of its own", &["--rate", "1000/s"], mixed()),
+        // Whom the target remembers from the lap before (TIME-WAIT) is among those of the next.
+        Scenario {
+            copies: 3,
+            ..recorded(
+                "offline-laps",
+                "a recording, three times one after the other, at top speed",
+                &["-T", "3", "--top-speed"],
+                mixed(),
+            )
+        },
     ]
 }
