@@ -102,6 +102,11 @@ pub(super) fn answering(size: u32) -> Server {
     tagged(ServerPlan { size: AnswerSize::Fixed(size), ..ServerPlan::default() })
 }
 
+/// A server that closes after each answer.
+pub(super) fn closing() -> Server {
+    tagged(ServerPlan { close_after_answer: true, ..ServerPlan::default() })
+}
+
 /// A server that thinks this much longer.
 pub(super) fn slower(ms: u64) -> Server {
     tagged(ServerPlan { delay: AnswerDelay::Wanted { extra_ms: ms }, ..ServerPlan::default() })

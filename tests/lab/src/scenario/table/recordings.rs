@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::plans::{keepalive, pipelined, row, short};
+use super::plans::{closing, keepalive, pipelined, row, short};
 use crate::scenario::{Scenario, Tcpcopy};
-use crate::traffic::UsersPlan;
+use crate::traffic::{Ending, UsersPlan};
 
 /// The recording of `users` is replayed with `options`.
 pub(crate) fn recorded(
@@ -39,14 +39,16 @@ pub(super) fn recordings() -> Vec<Scenario> {
             mixed().into_iter().chain([piped]).collect(),
         ),
         recorded("offline-rate", "a recording, at a rate of its own", &["--rate", "1000/s"], mixed()),
-        // Whom the target remembers from the lap before (TIME-WAIT) is among those of the next.
+        // The target closes, and remembers every connection of a lap (TIME-WAIT) when it comes again in the next.
         Scenario {
             copies: 3,
+            online: closing(),
+            target: closing(),
             ..recorded(
                 "offline-laps",
-                "a recording, three times one after the other, at top speed",
+                "a recording, three times one after the other, at top speed; servers close",
                 &["-T", "3", "--top-speed"],
-                mixed(),
+                vec![UsersPlan { ending: Ending::ServerCloses, ..short(500, 3) }],
             )
         },
     ]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::plans::{KIB, answering, from_addresses, full, keepalive, row, short, slower, tagged, uploads_of};
+use super::plans::{
+    KIB, answering, closing, from_addresses, full, keepalive, row, short, slower, tagged, uploads_of,
+};
 use crate::scenario::{Scenario, Tcpcopy};
 use crate::traffic::{Amount, Cut, Ending, Pace, Ports, Reading, ServerPlan, Sources, Style, UsersPlan};
 
@@ -49,7 +51,6 @@ pub(super) fn addresses() -> Vec<Scenario> {
     let clashing = UsersPlan { sources: fixed(100, 20_000, 1), ..keepalive(100, 1000, 4) };
     // Twenty users with one port each: a port comes up again after 40 ms.
     let reusing = |ending| UsersPlan { sources: fixed(20, 30_000, 1), users: 20, ending, ..short(500, 4) };
-    let closing = || tagged(ServerPlan { close_after_answer: true, ..ServerPlan::default() });
     let one_address = Tcpcopy { options: &["-c", "10.30.0.1"], ..Tcpcopy::default() };
     vec![
         Scenario {
