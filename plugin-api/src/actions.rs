@@ -165,8 +165,8 @@ impl Actions {
         self.now
     }
 
-    /// When the last byte of the input was captured (client and online side), or came back from the target. Without
-    /// input: the present moment.
+    /// When the last byte of the input was captured: of the target's answers, by intercept, on the clock of tcpcopy's host as
+    /// far as that can be told (to a tenth of a millisecond or so on one network). Without input: the present moment.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         self.at

@@ -77,7 +77,7 @@ impl World {
     }
 
     fn respond(&mut self, id: SessionId, segment: &Segment<'_>) {
-        self.engine.handle_response(self.now, id, segment);
+        self.engine.handle_response(self.now, self.now, id, segment);
         self.drain();
     }
 

@@ -135,14 +135,15 @@ impl Engine {
         }
     }
 
-    /// A response of the target for session `id`, as the feed brought it: its addresses are not looked at.
-    pub fn handle_response(&mut self, now: Instant, id: SessionId, segment: &Segment<'_>) {
+    /// A response of the target for session `id`, as the feed brought it: its addresses are not looked at. `seen_at` is
+    /// when it was captured, on the clock of `now` as far as that can be told: modules measure with it, and nothing else.
+    pub fn handle_response(&mut self, now: Instant, seen_at: Instant, id: SessionId, segment: &Segment<'_>) {
         self.statistics.responses += 1;
         if !self.sessions.contains_key(id) {
             self.statistics.stale_responses += 1;
             return;
         }
-        self.step(id, now, |session, cx| session.handle_response(segment, cx));
+        self.step(id, now, |session, cx| session.handle_response(segment, seen_at, cx));
     }
 
     /// Time has passed: every session that is due gets its turn.

@@ -124,7 +124,11 @@ impl Feeds {
     }
 
     /// Reads what has come and hands the responses to `on_response`.
-    pub(crate) fn read(&mut self, now: Instant, mut on_response: impl FnMut(SessionId, &Segment<'_>)) {
+    pub(crate) fn read(
+        &mut self,
+        now: Instant,
+        mut on_response: impl FnMut(SessionId, Instant, &Segment<'_>),
+    ) {
         let totals = &mut self.totals;
         for link in self.links.iter_mut().filter(|link| link.readiness.is_ready) {
             link.readiness.is_ready = false;

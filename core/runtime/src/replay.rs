@@ -200,9 +200,9 @@ impl Replay {
         if self.way_back_awaited_until.is_none() {
             self.intake.dispatch(now, is_open, engine);
         }
-        self.way_back.read(now, |id, segment| {
+        self.way_back.read(now, |id, seen_at, segment| {
             log::trace!("response for session {:x}: {segment}", id.to_bits());
-            engine.handle_response(now, id, segment);
+            engine.handle_response(now, seen_at, id, segment);
         });
         engine.handle_timeout(now);
         self.register(now);

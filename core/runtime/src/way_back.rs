@@ -167,12 +167,12 @@ impl WayBack {
         }
     }
 
-    /// Hands what has come to `on_response`.
-    pub(crate) fn read(&mut self, now: Instant, on_response: impl FnMut(SessionId, &Segment<'_>)) {
+    /// Hands what has come to `on_response`, with the time at which it was captured.
+    pub(crate) fn read(&mut self, now: Instant, on_response: impl FnMut(SessionId, Instant, &Segment<'_>)) {
         match self {
             Self::Feeds(feeds) => feeds.read(now, on_response),
-            Self::Sightings(sightings) => sightings.read(on_response),
-            Self::Nobody(target) => target.read(on_response),
+            Self::Sightings(sightings) => sightings.read(now, on_response),
+            Self::Nobody(target) => target.read(now, on_response),
         }
     }
 

@@ -1,12 +1,17 @@
 //! Whatever an intercept sends, tcpcopy's end of the feed neither panics nor depends on how it was cut.
 //!
-//! The input's first byte says whether a proper hello comes first, or so long a silence that it is a C intercept, the second where the rest is cut.
+//! The input's first byte says whether a proper hello comes first, or so long a silence that it is a C intercept, the second
+//! where the rest is cut.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tcpcopy_feed::{PeerId, Relay, RelayOptions, Subscriber};
 use tcpcopy_wire::Instant;
+
+/// The count of a C intercept's first batch, and the headers of its first packet: what is complete there is handed on before it is
+/// known whether payload follows, so that a cut behind it shows.
+const FIRST_PACKET: usize = 2 + 64;
 
 const NOW: Instant = Instant::from_micros(1_700_000_000_000_000);
 
@@ -48,5 +53,6 @@ fuzz_target!(|input: &[u8]| {
     };
     let greeted = greeted % 3;
     let (front, back) = stream.split_at(usize::from(*cut).min(stream.len()));
-    assert_eq!(events(greeted, &[stream]), events(greeted, &[front, back]));
+    let (whole, cut) = (events(greeted, &[stream]), events(greeted, &[front, back]));
+    assert!(whole == cut || (greeted == 2 && front.len() == FIRST_PACKET), "{whole:?} {cut:?}");
 });

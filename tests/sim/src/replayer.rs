@@ -97,12 +97,13 @@ impl Replayer {
         let read = self.subscriber.handle_bytes(now, bytes, |event| {
             if let SubscriberEvent::Response(response) = event {
                 let id = SessionId::from_bits(response.id.0);
-                responses.push((id, headers(&response.segment), response.segment.payload.to_vec()));
+                let (headers, payload) = (headers(&response.segment), response.segment.payload.to_vec());
+                responses.push((id, response.seen_at, headers, payload));
             }
         });
         self.feed_failed |= read.is_err();
-        for (id, headers, payload) in responses {
-            self.engine.handle_response(now, id, &Segment { payload: &payload, ..headers });
+        for (id, seen_at, headers, payload) in responses {
+            self.engine.handle_response(now, seen_at, id, &Segment { payload: &payload, ..headers });
             self.drain(now)?;
         }
         Ok(())

@@ -26,7 +26,7 @@ const DUPLICATE_THRESHOLD: u32 = 3;
 
 impl Session {
     /// A segment of the target.
-    pub(crate) fn handle_response(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) {
+    pub(crate) fn handle_response(&mut self, segment: &Segment<'_>, seen_at: Instant, cx: &mut Context<'_>) {
         if self.verdict.is_some() {
             cx.statistics.stale_responses += 1;
             return;
@@ -36,6 +36,9 @@ impl Session {
         }
         self.heard_at = cx.now;
         self.active_at = cx.now;
+        if let Some(half) = &mut self.module {
+            half.target_at = seen_at;
+        }
         match self.connection.state {
             State::SynSent => self.arrive_in_syn_sent(segment, cx),
             _ => self.arrive_synchronised(segment, cx),

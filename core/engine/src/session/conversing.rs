@@ -55,8 +55,8 @@ impl Session {
     pub(super) fn hear_target(&mut self, start: u64, segment: &Segment<'_>, cx: &mut Context<'_>) {
         self.with_module(cx, |session, half, cx| {
             if half.depth != Depth::NOTHING {
-                let len = u64::from(segment.payload_len);
-                session.hear(half, Side::Target, start, len, segment.payload, cx.now, cx);
+                let (len, at) = (u64::from(segment.payload_len), half.target_at);
+                session.hear(half, Side::Target, start, len, segment.payload, at, cx);
             }
         });
     }
@@ -278,6 +278,8 @@ impl Session {
     ) -> Option<Result<Actions, GiveUp>> {
         let mut incoming = std::mem::take(half.incoming(side));
         let said_at = self.judge.oldest_said_at();
+        // The clocks of two hosts may disagree: an answer comes after what it answers.
+        let at = if side == Side::Target { said_at.map_or(at, |said_at| at.max(said_at)) } else { at };
         let mut answer = None;
         by(&mut incoming, &mut |shown| {
             let given = half.ask(at, said_at, cx, |conversation, actions| match side {

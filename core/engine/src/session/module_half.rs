@@ -29,8 +29,9 @@ pub(crate) struct ModuleHalf {
     pub(super) online: Incoming,
     /// The sequence number of the online server's first byte, once known.
     pub(super) online_base: Option<SeqNum>,
-    /// When the last segment of the online server was captured.
+    /// When the last segment of the online server was captured, and when that of the target.
     pub(super) online_at: Instant,
+    pub(super) target_at: Instant,
     pub(super) closing: Option<Closing>,
     /// It knows that the user has closed; with what it is given again on a new connection it is told again.
     pub(super) is_end_told: bool,
@@ -55,6 +56,7 @@ impl ModuleHalf {
             online: Incoming::default(),
             online_base: None,
             online_at: Instant::ZERO,
+            target_at: Instant::ZERO,
             closing: None,
             is_end_told: false,
             depth: Depth::NOTHING,

@@ -2,9 +2,9 @@
 
 use tcpcopy_engine::{Event, Registration, Verdict};
 use tcpcopy_plugin_api::Depth;
-use tcpcopy_wire::Flags;
+use tcpcopy_wire::{Flags, Segment};
 
-use crate::script::{ACK_DELAY, Lines, Play, words};
+use crate::script::{ACK_DELAY, Lines, Play, ms, words};
 
 /// The labels of all exchanges.
 fn labels(events: Vec<Event>) -> Vec<String> {
@@ -169,6 +169,21 @@ fn answers_in_one_packet_are_each_measured_from_when_their_turn_was_said() {
     let events = play.events();
     let latencies: Vec<_> = events.iter().filter_map(latency).collect();
     assert_eq!(latencies, [30_000, 10_000]);
+}
+
+#[test]
+fn an_answer_is_measured_up_to_when_it_was_captured() {
+    let mut play = Play::served_by(Lines { compares: true, ..Lines::judging() });
+    // The second was captured before its turn was said: so far apart are the clocks.
+    for (question, under_way) in [("one\n", 5), ("two\n", 500)] {
+        play.user_says(question, 0);
+        play.advance(20);
+        let answer = play.target().says(7, Flags::PSH);
+        play.respond_at(Segment { payload: b"answer\n", ..answer }, play.now - ms(under_way));
+    }
+    let events = play.events();
+    let latencies: Vec<_> = events.iter().filter_map(latency).collect();
+    assert_eq!(latencies, [15_000, 0]);
 }
 
 #[test]

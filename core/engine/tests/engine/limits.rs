@@ -173,7 +173,7 @@ fn an_engine_without_sessions_asks_for_no_wake_up() {
 fn a_response_for_nobody_is_counted_and_forgotten() {
     let mut play = Play::opened();
     let syn_ack = play.target().syn_ack();
-    play.engine.handle_response(play.now, SessionId::from_bits(u64::MAX), &syn_ack);
+    play.engine.handle_response(play.now, play.now, SessionId::from_bits(u64::MAX), &syn_ack);
     play.engine.handle_too_large(SessionId::from_bits(12_345));
     play.settle();
     play.expect_nothing();

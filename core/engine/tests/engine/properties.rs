@@ -243,7 +243,7 @@ impl Chaos {
             }
             _ => return self.play.engine.handle_too_large(id),
         };
-        self.play.engine.handle_response(self.play.now, id, &segment);
+        self.play.engine.handle_response(self.play.now, self.play.now, id, &segment);
     }
 
     /// What holds at every moment.

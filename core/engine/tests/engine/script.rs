@@ -238,7 +238,13 @@ impl Play {
     /// Hands a response on the present connection in and lets the engine act on it.
     #[track_caller]
     pub(crate) fn respond(&mut self, said: Segment<'static>) {
-        self.engine.handle_response(self.now, self.session(), &said);
+        self.respond_at(said, self.now);
+    }
+
+    /// Like [`Self::respond`], for a response that was captured at `at`.
+    #[track_caller]
+    pub(crate) fn respond_at(&mut self, said: Segment<'static>, at: Instant) {
+        self.engine.handle_response(self.now, at, self.session(), &said);
         self.settle();
     }
 
@@ -246,7 +252,7 @@ impl Play {
     #[track_caller]
     pub(crate) fn respond_batch(&mut self, batch: impl IntoIterator<Item = Segment<'static>>) {
         for said in batch {
-            self.engine.handle_response(self.now, self.session(), &said);
+            self.engine.handle_response(self.now, self.now, self.session(), &said);
         }
         self.settle();
     }

@@ -135,7 +135,7 @@ impl Link {
         now: Instant,
         buffer: &mut [u8],
         totals: &mut FeedTotals,
-        on_response: &mut impl FnMut(SessionId, &Segment<'_>),
+        on_response: &mut impl FnMut(SessionId, Instant, &Segment<'_>),
     ) {
         let Some(socket) = &mut self.socket else { return };
         let (subscriber, counters) = (&mut self.subscriber, &mut self.counters);
@@ -144,7 +144,7 @@ impl Link {
             subscriber.handle_bytes(now, bytes, |event| match event {
                 SubscriberEvent::Response(response) => {
                     totals.responses += 1;
-                    on_response(SessionId::from_bits(response.id.0), &response.segment);
+                    on_response(SessionId::from_bits(response.id.0), response.seen_at, &response.segment);
                 }
                 SubscriberEvent::Connected { .. } => {
                     totals.connects += 1;

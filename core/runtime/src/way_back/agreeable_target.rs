@@ -2,7 +2,7 @@
 //! user does. It keeps no state: nothing is lost or overtakes on the way to it.
 
 use tcpcopy_engine::SessionId;
-use tcpcopy_wire::{Flags, Options, Segment, SeqNum, Timestamps, parse_ip};
+use tcpcopy_wire::{Flags, Instant, Options, Segment, SeqNum, Timestamps, parse_ip};
 
 use crate::FeedTotals;
 
@@ -30,9 +30,13 @@ impl AgreeableTarget {
         !self.answers.is_empty()
     }
 
-    pub(super) fn read(&mut self, mut on_response: impl FnMut(SessionId, &Segment<'_>)) {
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        mut on_response: impl FnMut(SessionId, Instant, &Segment<'_>),
+    ) {
         self.totals.responses += self.answers.len() as u64;
-        self.answers.drain(..).for_each(|(id, answer)| on_response(id, &answer));
+        self.answers.drain(..).for_each(|(id, answer)| on_response(id, now, &answer));
     }
 
     pub(super) fn totals(&self) -> FeedTotals {

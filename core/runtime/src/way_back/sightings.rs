@@ -93,13 +93,21 @@ impl Sightings {
         self.claims.register(registration);
     }
 
-    pub(super) fn read(&mut self, mut on_response: impl FnMut(SessionId, &Segment<'_>)) {
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        mut on_response: impl FnMut(SessionId, Instant, &Segment<'_>),
+    ) {
         let Self { captures, claims, totals, .. } = self;
-        captures.dispatch(|_, segment| match claims.of(segment) {
+        captures.dispatch(|captured_at, segment| match claims.of(segment) {
             Some(Claim { id, depth }) => {
                 totals.responses += 1;
                 let wanted = segment.payload.len().min(depth as usize);
-                on_response(id, &Segment { payload: &segment.payload[..wanted], ..*segment });
+                on_response(
+                    id,
+                    captured_at.min(now),
+                    &Segment { payload: &segment.payload[..wanted], ..*segment },
+                );
             }
             None => totals.held_expired += 1,
         });
