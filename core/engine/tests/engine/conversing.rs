@@ -124,7 +124,7 @@ fn what_lies_beyond_the_depth_is_told_as_missing() {
     let mut play = Play::served_by(Lines { depth: Depth::first(2), ..Lines::default() });
     play.user_says("one\n", 0);
     let said = play.target().says(5, Flags::PSH);
-    play.respond(tcpcopy_wire::Segment { payload: b"an", ..said });
+    play.respond(Segment { payload: b"an", ..said });
     assert_eq!(labels(play.events()), ["Target misses 3"]);
 }
 
@@ -134,9 +134,9 @@ fn answers_out_of_order_are_shown_in_order() {
     play.user_says("one\n", 0);
     let flags = Flags::PSH;
     let [first, second] = [play.target().says(3, flags), play.target().says(3, flags)];
-    play.respond(tcpcopy_wire::Segment { payload: b"er\n", ..second });
+    play.respond(Segment { payload: b"er\n", ..second });
     assert_eq!(labels(play.events()), [""; 0]);
-    play.respond(tcpcopy_wire::Segment { payload: b"ans", ..first });
+    play.respond(Segment { payload: b"ans", ..first });
     assert_eq!(labels(play.events()), ["line"]);
 }
 
