@@ -69,30 +69,38 @@ pub(crate) fn of(flags: &Flags) -> Result<ReplayOptions, Failure> {
     })
 }
 
-/// The same for a command about the way of a connection over target and intercept, and the intercepts.
+/// The same for a command about the way of a connection to the target and back.
 ///
 /// # Errors
 /// As of [`of`], and where there is no such way.
-pub(crate) fn over_intercept(
-    flags: &Flags,
-    command: &str,
-) -> Result<(ReplayOptions, InterceptChoice), Failure> {
+pub(crate) fn in_a_loop(flags: &Flags, command: &str) -> Result<ReplayOptions, Failure> {
     let refused = |sentence| Err(Failure::WrongValue(format!("{command} is about {sentence}")));
     if flags.udp {
         return refused("TCP: with --udp there is no intercept, and nothing comes back");
     }
-    if flags.transmit.output.is_some() {
-        return refused("packets by raw IP: leave -o out, and the link-layer addresses in -x");
+    if flags.transmit.dry_run.is_some() {
+        return refused("the way to the target and back: leave --dry-run out, which goes nowhere");
     }
-    let options = of(flags)?;
+    of(flags)
+}
+
+/// The same for a command about the way back over intercept, and the intercepts.
+///
+/// # Errors
+/// As of [`in_a_loop`], and where there are none.
+pub(crate) fn over_intercept(
+    flags: &Flags,
+    command: &str,
+) -> Result<(ReplayOptions, InterceptChoice), Failure> {
+    let options = in_a_loop(flags, command)?;
     match &options.way_back {
         WayBackChoice::Intercepts(choice) => {
             let intercepts = choice.clone();
             Ok((options, intercepts))
         }
-        WayBackChoice::Devices(_) | WayBackChoice::Nobody => refused(
-            "the way over intercept: name its host with -s, and leave --intercept-on and --dry-run out",
-        ),
+        WayBackChoice::Devices(_) | WayBackChoice::Nobody => Err(Failure::WrongValue(format!(
+            "{command} is about the way over intercept: name its host with -s, and leave --intercept-on out"
+        ))),
     }
 }
 
@@ -402,12 +410,12 @@ mod tests {
         for (arguments, sentence) in [
             (&["--udp"][..], "plan is about TCP: with --udp there is no intercept, and nothing comes back"),
             (
-                &["-s", "10.10.3.3", "-o", "eth1"],
-                "plan is about packets by raw IP: leave -o out, and the link-layer addresses in -x",
+                &["--dry-run", "/tmp/x.pcapng"],
+                "plan is about the way to the target and back: leave --dry-run out, which goes nowhere",
             ),
             (
                 &["--intercept-on", "eth1"],
-                "plan is about the way over intercept: name its host with -s, and leave --intercept-on and --dry-run out",
+                "plan is about the way over intercept: name its host with -s, and leave --intercept-on out",
             ),
         ] {
             assert_eq!(refused(arguments), sentence);

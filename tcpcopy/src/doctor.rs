@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use clap::Args;
 use serde::Serialize;
 use tcpcopy_cli::Failure;
-use tcpcopy_core::runtime::{DoctorOptions, Finding, InterceptChoice, ReplayOptions, State, examine};
+use tcpcopy_core::runtime::{DoctorOptions, Finding, ReplayOptions, State, examine};
 
 use crate::configuration;
 use crate::endpoint_flag::host_address;
@@ -43,8 +43,7 @@ impl Doctor {
     /// # Errors
     /// [`Failure::WrongValue`] for options that cannot go together, [`Failure::Reported`] when there is a problem.
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let (replay, intercepts) = configuration::over_intercept(&self.flags, "doctor")?;
-        let options = self.options(replay, intercepts);
+        let options = self.options(configuration::in_a_loop(&self.flags, "doctor")?);
         let mut findings = Vec::new();
         examine(&options, |finding| {
             if !self.json {
@@ -64,13 +63,12 @@ impl Doctor {
         if has_problem { Err(Failure::Reported(1)) } else { Ok(()) }
     }
 
-    fn options(&self, replay: ReplayOptions, intercepts: InterceptChoice) -> DoctorOptions {
+    fn options(&self, replay: ReplayOptions) -> DoctorOptions {
         DoctorOptions {
             mappings: replay.mappings,
             intake: replay.intake,
-            intercepts: intercepts.addresses,
-            single: intercepts.single,
-            dnat: intercepts.dnat,
+            transmit: replay.transmit,
+            way_back: replay.way_back,
             sources: replay.engine.sources,
             probe_from: self.probe_from,
         }

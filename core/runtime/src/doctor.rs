@@ -1,15 +1,16 @@
 //! Finds out, before a replay, whether everything is set up for it: looks at this host, asks the intercepts about theirs,
 //! and sends one SYN for each target through the whole loop. What the observations mean is concluded in [`circuit`].
 
-mod assistant;
 mod circuit;
 mod finding;
 mod here;
 mod line;
+mod place;
 mod probe;
+mod takers;
 mod trial;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,10 +20,13 @@ use tcpcopy_feed::{Answer, MAX_INQUIRY_FLOWS, Question, Sighting, Survey};
 use tcpcopy_wire::Flow;
 
 use crate::clock::Clock;
-use crate::{IntakeChoice, mapping_name};
+use crate::inquiries::{Capturing, survey};
+use crate::way_back::response_filter;
+use crate::{IntakeChoice, TransmitChoice, WayBackChoice, mapping_name};
 use circuit::{End, Observed, Sentence, Way, Witness};
 pub use finding::{Finding, State};
 use line::Line;
+use place::Place;
 pub(crate) use probe::packet_of;
 use probe::{Origin, Probe};
 use trial::{Outcome, Trial};
@@ -34,12 +38,10 @@ pub struct DoctorOptions {
     pub mappings: Mappings,
     /// Where it comes from.
     pub intake: IntakeChoice,
-    /// Where intercepts listen.
-    pub intercepts: Vec<SocketAddr>,
-    /// Intercepts are told of no session.
-    pub single: bool,
-    /// Targets may answer from other addresses.
-    pub dnat: bool,
+    /// How packets leave; in a dry run nothing can be examined.
+    pub transmit: TransmitChoice,
+    /// Who sees what the targets answer.
+    pub way_back: WayBackChoice,
     /// The addresses copied users speak from, if they are not their own.
     pub sources: Option<SourcePool>,
     /// The address to probe from, instead of the first of `sources`.
@@ -78,7 +80,7 @@ impl Examination<'_> {
             mappings.truncate(MAX_INQUIRY_FLOWS);
         }
         for mapping in &mappings {
-            on_finding(&here::route(mapping, &here::way_to(mapping.target)));
+            on_finding(&here::route(mapping, &here::way_to(mapping.target, &self.options.transmit)));
         }
         let mut lines = self.lines(on_finding);
         let probes: Vec<Probe> = mappings.iter().map(|mapping| self.probe(mapping)).collect();
@@ -87,11 +89,23 @@ impl Examination<'_> {
         for line in &mut lines {
             witnesses.push(self.question(line, &flows, on_finding));
         }
+        witnesses.extend(self.capturing().map(|capturing| Witness {
+            place: Place::Here,
+            survey: Some(survey(&capturing, &flows)),
+            sightings: None,
+        }));
         for witness in &witnesses {
             let Some(survey) = &witness.survey else { continue };
-            assistant::surveyed(witness.address, survey, &flows).iter().for_each(&mut *on_finding);
+            takers::surveyed(witness.place, survey, &flows).iter().for_each(&mut *on_finding);
         }
-        let outcome = Trial { probes: &probes, clock: &self.clock, stop: &self.stop }.run(&mut lines);
+        let trial = Trial {
+            probes: &probes,
+            transmit: &self.options.transmit,
+            seen_on: self.seen_on(),
+            clock: &self.clock,
+            stop: &self.stop,
+        };
+        let outcome = trial.run(&mut lines);
         if self.stop.load(Ordering::Relaxed) {
             return on_finding(&Finding::problem("probe", INTERRUPTED));
         }
@@ -103,6 +117,10 @@ impl Examination<'_> {
                 format!("what leaves and reaches this host could not be watched: {why}"),
             ));
         }
+        for witness in witnesses.iter_mut().filter(|witness| witness.place == Place::Here) {
+            witness.sightings = outcome.here.as_ref().ok().cloned();
+            witness.survey = self.capturing().map(|capturing| survey(&capturing, &flows));
+        }
         for (line, witness) in lines.iter_mut().zip(&mut witnesses) {
             if witness.sightings.is_some() {
                 witness.sightings = self.report(line);
@@ -113,7 +131,7 @@ impl Examination<'_> {
         let ends = self.tell(&mappings, &probes, &outcome, &witnesses, on_finding);
         for witness in &witnesses {
             let Some(survey) = &witness.survey else { continue };
-            assistant::forwards(witness.address, survey, &flows, &ends).iter().for_each(&mut *on_finding);
+            takers::forwards(witness.place, survey, &flows, &ends).iter().for_each(&mut *on_finding);
         }
     }
 
@@ -135,18 +153,33 @@ impl Examination<'_> {
 
     /// The connections to all intercepts that are reachable.
     fn lines(&self, on_finding: &mut dyn FnMut(&Finding)) -> Vec<Line> {
-        let DoctorOptions { intercepts, single, dnat, .. } = self.options;
+        let WayBackChoice::Intercepts(choice) = &self.options.way_back else { return Vec::new() };
         let mut lines = Vec::new();
-        for address in intercepts {
-            match Line::open(*address, *single, *dnat, &self.clock) {
+        for address in &choice.addresses {
+            match Line::open(*address, choice.single, choice.dnat, &self.clock) {
                 Ok(line) => {
-                    assistant::greeted(&line).iter().for_each(&mut *on_finding);
+                    takers::greeted(&line).iter().for_each(&mut *on_finding);
                     lines.push(line);
                 }
                 Err(why) => on_finding(&Finding::problem("feed", why)),
             }
         }
         lines
+    }
+
+    /// The devices of this host on which answers are captured, if some are.
+    fn seen_on(&self) -> Option<&[String]> {
+        match &self.options.way_back {
+            WayBackChoice::Devices(choice) => Some(&choice.devices),
+            WayBackChoice::Intercepts(_) | WayBackChoice::Nobody => None,
+        }
+    }
+
+    /// How answers are captured on this host, if they are.
+    fn capturing(&self) -> Option<Capturing> {
+        let WayBackChoice::Devices(choice) = &self.options.way_back else { return None };
+        let filter = response_filter(&self.options.mappings, choice.dnat);
+        Some(Capturing { devices: choice.devices.clone(), filter })
     }
 
     /// Asks an intercept about its host, and has it watch.
@@ -161,7 +194,7 @@ impl Examination<'_> {
             }
             _ => None,
         };
-        Witness { address: line.address, survey, sightings }
+        Witness { place: Place::Assistant(line.address), survey, sightings }
     }
 
     fn survey(&self, line: &mut Line, flows: &[Flow]) -> Option<Survey> {
@@ -189,11 +222,12 @@ impl Examination<'_> {
     ) -> Vec<End> {
         let mut ends = Vec::new();
         for (index, (mapping, probe)) in mappings.iter().zip(probes).enumerate() {
-            let way: Way = here::way_to(mapping.target);
+            let way: Way = here::way_to(mapping.target, &self.options.transmit);
             let observed = Observed {
                 index,
                 flow: probe.flow,
                 sent: outcome.sent.get(index).copied().flatten(),
+                unsent: outcome.unsent.as_deref(),
                 here: outcome.here.as_deref().ok(),
                 told: outcome.told.get(index).copied().flatten(),
                 way: &way,
@@ -215,7 +249,7 @@ impl Examination<'_> {
 
 /// What is to be known of the address a failed probe came from.
 fn origin(probe: &Probe, end: &End) -> &'static str {
-    let is_about_routes = matches!(end, End::CameHere { .. } | End::NotAtAssistant | End::CannotSay);
+    let is_about_routes = matches!(end, End::CameHere { .. } | End::NotArrived | End::CannotSay);
     match probe.origin {
         Origin::Nobody if is_about_routes => {
             " (without -c, and with no user connected, the probe came from an address of nobody, which the target may not \

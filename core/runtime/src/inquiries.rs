@@ -24,7 +24,7 @@ const LAST_LOOK: Duration = Duration::from_millis(20);
 const BUSY: &str = "intercept answers other tcpcopys at the moment; ask again";
 const NOT_WATCHED: &str = "nothing is watched for this tcpcopy any more";
 
-/// How intercept captures: part of what is asked.
+/// How answers are captured: part of what is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Capturing {
     pub(crate) devices: Vec<String>,
@@ -112,7 +112,8 @@ impl Inquiries {
     }
 }
 
-fn survey(capturing: &Capturing, flows: &[Flow]) -> Survey {
+/// What is to be known of this host where answers to `flows` are captured.
+pub(crate) fn survey(capturing: &Capturing, flows: &[Flow]) -> Survey {
     let known = devices().unwrap_or_default();
     let is_up = |name: &str| name == "any" || known.iter().any(|device| device.name == name && device.is_up);
     let own = |flow: &Flow| known.iter().any(|device| device.addresses.contains(&flow.client.addr));

@@ -22,7 +22,7 @@ pub enum TransmitChoice {
 }
 
 impl TransmitChoice {
-    fn open(&self) -> Result<Box<dyn Sink>, StartError> {
+    pub(crate) fn open(&self) -> Result<Box<dyn Sink>, StartError> {
         Ok(match self {
             Self::RawIp => Box::new(RawIpSink::open()?),
             Self::Ethernet(options) => Box::new(EthernetSink::open(options)?),

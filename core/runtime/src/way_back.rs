@@ -14,6 +14,7 @@ use crate::feeds::{FeedOptions, Feeds};
 use crate::{FeedTotals, StartError};
 use agreeable_target::AgreeableTarget;
 use sightings::Sightings;
+pub(crate) use sightings::response_filter;
 
 /// Who tells what the targets answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tcpcopy_core::engine::{Mapping, SourcePool};
 use tcpcopy_core::feed::DEFAULT_PORT;
-use tcpcopy_core::runtime::{InterceptChoice, ReplayOptions};
+use tcpcopy_core::runtime::{InterceptChoice, ReplayOptions, TransmitChoice};
 
 use super::prefix::Prefix;
 use crate::configuration::without_repetitions;
@@ -97,9 +97,21 @@ impl Hosts<'_> {
             f,
             "# On the online host: the right to capture and send, which root has without it; a check; the replay."
         )?;
-        writeln!(f, "setcap cap_net_raw+ep \"$(command -v tcpcopy)\"")?;
+        writeln!(f, "setcap {}+ep \"$(command -v tcpcopy)\"", self.capabilities())?;
         writeln!(f, "tcpcopy doctor {options}")?;
         writeln!(f, "tcpcopy {options}")
+    }
+
+    /// What the replay needs: to have the kernel ask for link-layer addresses takes more.
+    fn capabilities(&self) -> &'static str {
+        match &self.replay.transmit {
+            TransmitChoice::Ethernet(options)
+                if options.targets.iter().any(|target| target.next_hop.is_none()) =>
+            {
+                "cap_net_raw,cap_net_admin"
+            }
+            _ => "cap_net_raw",
+        }
     }
 
     /// What intercept captures.
@@ -199,6 +211,13 @@ tcpcopy doctor -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.30.0.x
 tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.30.0.x
 ";
         assert_eq!(planned("-x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.30.0.x"), expected);
+    }
+
+    #[test]
+    fn frames_to_a_next_hop_that_is_asked_need_another_capability() {
+        let of = |mapping: &str| planned(&format!("-x {mapping} -s 10.10.3.3 -c 10.30.0.x -o eth1"));
+        assert!(of("80-10.10.3.2:80").contains("setcap cap_net_raw,cap_net_admin+ep "));
+        assert!(of("80-10.10.3.2:80@02:00:5e:10:00:02").contains("setcap cap_net_raw+ep "));
     }
 
     #[test]

@@ -228,7 +228,8 @@ fn begin(listener: Listener, world: &World, peers: &Peers, scratch: &Path) -> Re
 /// The doctor's command; without rights even root has none in a program it runs.
 fn doctor(case: &Case, peers: &Peers) -> Launch {
     let intercept = ASSISTANT.to_string();
-    let intercept = if case.options.contains(&"-s") { Vec::new() } else { vec!["-s", &intercept] };
+    let has_way_back = case.options.iter().any(|option| ["-s", "--intercept-on"].contains(option));
+    let intercept = if has_way_back { Vec::new() } else { vec!["-s", &intercept] };
     let program = peers.tcpcopy_path();
     let launch = if case.is_powerless {
         Launch::new("doctor", "setpriv").args(["--bounding-set=-all", "--inh-caps=-all"]).arg(program)

@@ -3,12 +3,11 @@
 
 mod sentence;
 
-use std::net::SocketAddr;
-
 use tcpcopy_feed::{Sighting, Survey};
 use tcpcopy_net::TransmitError;
 use tcpcopy_wire::{Flags, Flow};
 
+use super::place::Place;
 pub(super) use sentence::Sentence;
 
 /// What the target answers when this host asks for a connection.
@@ -32,12 +31,14 @@ pub(super) struct Way {
     pub(super) next_hop: String,
     /// It does not tell its link-layer address.
     pub(super) is_next_hop_silent: bool,
+    /// Packets leave as frames on the device, past where this host's captures listen.
+    pub(super) is_frame: bool,
 }
 
-/// What an intercept and its host observed.
+/// What was observed where answers are captured.
 #[derive(Clone, Debug)]
 pub(super) struct Witness {
-    pub(super) address: SocketAddr,
+    pub(super) place: Place,
     pub(super) survey: Option<Survey>,
     /// What was seen there of all probes; `None` if it cannot say.
     pub(super) sightings: Option<Vec<Sighting>>,
@@ -50,14 +51,16 @@ pub(super) struct Observed<'a> {
     pub(super) index: usize,
     pub(super) flow: Flow,
     pub(super) sent: Option<Result<(), TransmitError>>,
+    /// Why nothing could be sent at all, but for lack of rights.
+    pub(super) unsent: Option<&'a str>,
     /// What was seen on this host of all probes, before they were reset; `None` if nobody looked.
     pub(super) here: Option<&'a [Sighting]>,
-    /// The control bits of what intercept returned, and after how many microseconds.
+    /// The control bits of what came back where answers are captured, and after how many microseconds.
     pub(super) told: Option<(Flags, u128)>,
     pub(super) way: &'a Way,
     /// `None` if it was not tried.
     pub(super) contact: Option<Contact>,
-    /// One for each intercept that is reachable.
+    /// One for each intercept that is reachable, or this host.
     pub(super) witnesses: &'a [Witness],
 }
 
@@ -66,9 +69,9 @@ pub(super) struct Observed<'a> {
 pub(super) enum End {
     /// Back here, through the whole loop, after so many microseconds.
     Arrived(u128),
-    /// Back here, but the assistant has sent it on to the user as well.
+    /// Back here, but whoever captures it has sent it on to the user as well.
     Forwarded {
-        assistant: SocketAddr,
+        by: Place,
         device: String,
     },
     /// Back here, but the address belongs to a host that got the answer too.
@@ -76,6 +79,8 @@ pub(super) enum End {
     /// The target says that nobody listens.
     NotListening,
     NoRight,
+    /// There is no way out, for this reason.
+    NoWayOut(String),
     NoRoute,
     /// The kernel did not take it.
     NotSent(TransmitError),
@@ -94,26 +99,26 @@ pub(super) enum End {
     CameHere {
         device: String,
     },
-    /// The target answers us, and nothing arrives at the assistant.
-    NotAtAssistant,
+    /// The target answers us, and nothing arrives where answers are captured.
+    NotArrived,
     /// The target answers us; whether an answer arrives at the assistant is not known.
     CannotSay,
     /// The target answers us; no intercept is there.
     NoIntercept,
-    /// It arrived on a device on which intercept does not capture.
+    /// It arrived on a device on which nobody captures.
     WrongDevice {
-        assistant: SocketAddr,
+        at: Place,
         device: String,
         captured: String,
     },
     /// Intercept's filter leaves it out.
     WrongFilter {
-        assistant: SocketAddr,
+        at: Place,
         filter: String,
     },
     /// Intercept captured it and did not return it.
     NotTold {
-        assistant: SocketAddr,
+        at: Place,
     },
 }
 
@@ -126,7 +131,7 @@ impl Observed<'_> {
         if let Some(end) = self.end_here() {
             return end;
         }
-        if let Some(end) = self.end_at_assistant() {
+        if let Some(end) = self.end_at_witness() {
             return end;
         }
         if let Some(seen) = self.seen_here().find(|seen| seen.is_response) {
@@ -134,15 +139,12 @@ impl Observed<'_> {
         }
         match self.contact {
             Some(Contact::Refused) => End::NotListening,
-            Some(Contact::Silent) if self.way.is_next_hop_silent => {
-                let Way { device, next_hop, .. } = self.way.clone();
-                End::SegmentUnreachable { device, next_hop }
-            }
+            Some(Contact::Silent) if self.way.is_next_hop_silent => self.unreachable(),
             Some(Contact::Silent) => End::Silent,
             Some(Contact::Accepted) | None if self.witnesses.is_empty() => End::NoIntercept,
             Some(Contact::Accepted) | None => {
                 let all_say = self.witnesses.iter().all(|witness| witness.sightings.is_some());
-                if all_say { End::NotAtAssistant } else { End::CannotSay }
+                if all_say { End::NotArrived } else { End::CannotSay }
             }
         }
     }
@@ -155,7 +157,7 @@ impl Observed<'_> {
         for witness in self.witnesses {
             let forwarded = witness.responses(self.index).find(|seen| seen.ttl < witness.nearest(self.index));
             if let Some(seen) = forwarded {
-                return End::Forwarded { assistant: witness.address, device: seen.device.clone() };
+                return End::Forwarded { by: witness.place, device: seen.device.clone() };
             }
         }
         if self.was_reset() { End::Reset } else { End::Arrived(after) }
@@ -164,30 +166,36 @@ impl Observed<'_> {
     /// Whether it ended on this host, on its way out.
     fn end_here(&self) -> Option<End> {
         match self.sent {
-            None => return Some(End::NoRight),
+            None => return Some(self.unsent.map_or(End::NoRight, |why| End::NoWayOut(why.to_owned()))),
+            Some(Err(TransmitError::Unreachable)) if self.way.is_frame => return Some(self.unreachable()),
             Some(Err(TransmitError::Unreachable)) => return Some(End::NoRoute),
             Some(Err(error)) => return Some(End::NotSent(error)),
             Some(Ok(())) if !self.way.has_route => return Some(End::NoRoute),
             Some(Ok(())) => {}
         }
-        let has_left = self.here.is_none() || self.seen_here().any(|seen| !seen.is_response);
+        let has_left =
+            self.way.is_frame || self.here.is_none() || self.seen_here().any(|seen| !seen.is_response);
         if has_left {
             return None;
         }
-        let Way { device, next_hop, is_next_hop_silent, .. } = self.way.clone();
-        Some(if is_next_hop_silent {
-            End::SegmentUnreachable { device, next_hop }
+        Some(if self.way.is_next_hop_silent {
+            self.unreachable()
         } else {
-            End::NeverLeft { device }
+            End::NeverLeft { device: self.way.device.clone() }
         })
     }
 
-    /// Whether an answer was seen by an assistant, but not returned by its intercept.
-    fn end_at_assistant(&self) -> Option<End> {
+    fn unreachable(&self) -> End {
+        let Way { device, next_hop, .. } = self.way.clone();
+        End::SegmentUnreachable { device, next_hop }
+    }
+
+    /// Whether an answer was seen on the host that captures them, and still did not come back.
+    fn end_at_witness(&self) -> Option<End> {
         let seen_by = |witness: &&Witness| witness.responses(self.index).next().is_some();
         let witness = self.witnesses.iter().find(seen_by)?;
-        let assistant = witness.address;
-        let Some(survey) = &witness.survey else { return Some(End::NotTold { assistant }) };
+        let at = witness.place;
+        let Some(survey) = &witness.survey else { return Some(End::NotTold { at }) };
         let is_captured = |seen: &Sighting| {
             survey.devices.iter().any(|device| device.name == "any" || device.name == seen.device)
         };
@@ -195,12 +203,12 @@ impl Observed<'_> {
             let device =
                 witness.responses(self.index).map(|seen| seen.device.clone()).next().unwrap_or_default();
             let captured: Vec<&str> = survey.devices.iter().map(|device| device.name.as_str()).collect();
-            return Some(End::WrongDevice { assistant, device, captured: captured.join(", ") });
+            return Some(End::WrongDevice { at, device, captured: captured.join(", ") });
         }
         if survey.lets_through.get(self.index) == Some(&false) {
-            return Some(End::WrongFilter { assistant, filter: survey.filter.clone() });
+            return Some(End::WrongFilter { at, filter: survey.filter.clone() });
         }
-        Some(End::NotTold { assistant })
+        Some(End::NotTold { at })
     }
 
     fn seen_here(&self) -> impl Iterator<Item = &Sighting> {
@@ -229,7 +237,7 @@ impl Witness {
     }
 }
 
-/// The setting that says whether a host forwards, as it must be on the assistant.
+/// The setting that says whether a host forwards, as it must be where answers are captured.
 pub(super) const fn forwarding(v4: bool) -> &'static str {
     if v4 { "net.ipv4.ip_forward=0" } else { "net.ipv6.conf.all.forwarding=0" }
 }

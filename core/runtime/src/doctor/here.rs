@@ -11,7 +11,7 @@ use tcpcopy_wire::Endpoint;
 use super::circuit::Way;
 use super::finding::Finding;
 use super::probe::{Probe, nobody, packet_of};
-use crate::{CaptureChoice, IntakeChoice, Transport, mapping_name};
+use crate::{CaptureChoice, IntakeChoice, TransmitChoice, Transport, mapping_name};
 
 /// Whether this process may capture, and send as somebody else.
 pub(super) fn rights() -> Finding {
@@ -138,7 +138,20 @@ fn offloaded(device: &str) -> Option<Finding> {
 }
 
 /// The way to a target, as it is right now.
-pub(super) fn way_to(target: Endpoint) -> Way {
+pub(super) fn way_to(target: Endpoint, transmit: &TransmitChoice) -> Way {
+    let by_route = route_way(target);
+    let TransmitChoice::Ethernet(options) = transmit else { return by_route };
+    let given = options.targets.iter().find(|known| known.addr == target.addr);
+    let next_hop = match given.and_then(|given| given.next_hop) {
+        Some(mac) => mac.to_string(),
+        None if by_route.has_route && by_route.device == options.device => by_route.next_hop,
+        None => target.addr.to_string(),
+    };
+    // Whether there is one is found out when the device is opened.
+    Way { has_route: true, is_frame: true, device: options.device.clone(), next_hop, ..Way::default() }
+}
+
+fn route_way(target: Endpoint) -> Way {
     let Ok(Some(route)) = route_to(target.addr) else { return Way::default() };
     let next_hop = route.gateway.unwrap_or(target.addr);
     let is_silent = !route.is_local && matches!(neighbour(route.device, next_hop), Ok(Neighbour::Silent));
@@ -150,6 +163,7 @@ pub(super) fn way_to(target: Endpoint) -> Way {
         device: name.unwrap_or_default(),
         next_hop: next_hop.to_string(),
         is_next_hop_silent: is_silent,
+        is_frame: false,
     }
 }
 
@@ -160,6 +174,12 @@ pub(super) fn route(mapping: &Mapping, way: &Way) -> Finding {
         return Finding::problem(
             "route",
             format!("this host has no route to the target {addr}; give it one, or correct the target in -x"),
+        );
+    }
+    if way.is_frame {
+        return Finding::ok(
+            "route",
+            format!("packets to the target {addr} leave as frames on {}, for {}", way.device, way.next_hop),
         );
     }
     if way.is_local {

@@ -3,10 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tcpcopy_engine::SourcePool;
-use tcpcopy_net::{RawIpSink, Sink, TargetGuard, TransmitError, TransmitOpenError, online_users};
-use tcpcopy_wire::{Endpoint, Flags, Flow, Ipv4Identification, Options, Segment, SeqNum, emit, header_len};
+use tcpcopy_net::{Sink, TargetGuard, TransmitError, online_users};
+use tcpcopy_wire::{
+    Endpoint, Flags, Flow, Instant, Ipv4Identification, Options, Segment, SeqNum, emit, header_len,
+};
 
 use crate::socket::random;
+use crate::{StartError, TransmitChoice};
 
 /// From ports that no service has (RFC 6335 §6).
 const FIRST_PORT: u16 = 49_152;
@@ -92,20 +95,21 @@ pub(super) const fn nobody(v4: bool) -> IpAddr {
 
 /// Sends the probes. Dropping it resets them.
 pub(super) struct Sender {
-    sink: TargetGuard<RawIpSink>,
+    sink: TargetGuard<Box<dyn Sink>>,
     pub(super) probes: Vec<Probe>,
 }
 
 impl Sender {
     /// # Errors
-    /// When there is no right to send.
-    pub(super) fn open(probes: Vec<Probe>) -> Result<Self, TransmitOpenError> {
+    /// When there is no right to send, or no way out.
+    pub(super) fn open(probes: Vec<Probe>, transmit: &TransmitChoice) -> Result<Self, StartError> {
         let targets = probes.iter().map(|probe| probe.flow.server);
-        Ok(Self { sink: TargetGuard::new(RawIpSink::open()?, targets), probes })
+        Ok(Self { sink: TargetGuard::new(transmit.open()?, targets), probes })
     }
 
     /// Sends the SYNs of those that `is_due` says.
-    pub(super) fn send(&mut self, is_due: impl Fn(usize) -> bool) {
+    pub(super) fn send(&mut self, now: Instant, is_due: impl Fn(usize) -> bool) {
+        self.sink.handle_time(now);
         let due = self.probes.iter_mut().enumerate().filter(|(index, _)| is_due(*index));
         for (_, probe) in due {
             probe.sent = Some(transmit(&mut self.sink, &probe.syn()));

@@ -1,5 +1,4 @@
-//! The probes on their way: sent, waited for, sent again, and in the end reset. Where nothing comes back over intercept, a
-//! second one from this host's own address tells whether the target answers at all.
+//! The probes on their way: sent, waited for, sent again, and in the end reset. Where nothing comes back, a second one from this host's own address tells whether the target answers at all.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -8,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use tcpcopy_feed::Sighting;
-use tcpcopy_net::{TransmitError, route_to};
+use tcpcopy_net::{TransmitError, TransmitOpenError, route_to};
 use tcpcopy_wire::{Endpoint, Flags, Flow};
 
 use super::circuit::Contact;
@@ -16,6 +15,7 @@ use super::line::Line;
 use super::probe::{Probe, Sender};
 use crate::clock::Clock;
 use crate::watch::Watch;
+use crate::{StartError, TransmitChoice};
 
 /// When a SYN is sent again, after the first one, and when it is given up.
 const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
@@ -30,7 +30,9 @@ const AFTERMATH: Duration = Duration::from_millis(250);
 pub(super) struct Outcome {
     /// Whether the kernel took it; `None` if it was not tried.
     pub(super) sent: Vec<Option<Result<(), TransmitError>>>,
-    /// The control bits of what came back over intercept, and after how many microseconds.
+    /// Why nothing was tried, if not for lack of rights.
+    pub(super) unsent: Option<String>,
+    /// The control bits of what came back where answers are captured, and after how many microseconds.
     pub(super) told: Vec<Option<(Flags, u128)>>,
     /// What was seen on this host of all probes, or why nobody could look.
     pub(super) here: Result<Vec<Sighting>, String>,
@@ -41,6 +43,9 @@ pub(super) struct Outcome {
 /// A trial of all probes.
 pub(super) struct Trial<'a> {
     pub(super) probes: &'a [Probe],
+    pub(super) transmit: &'a TransmitChoice,
+    /// The devices of this host on which answers are captured, if no intercept does.
+    pub(super) seen_on: Option<&'a [String]>,
     pub(super) clock: &'a Clock,
     /// Set when it shall not be waited any longer.
     pub(super) stop: &'a AtomicBool,
@@ -52,25 +57,32 @@ impl Trial<'_> {
         let own: Vec<Probe> = self.probes.iter().map(own).collect();
         let all = [self.probes, &own].concat();
         let flows: Vec<Flow> = all.iter().map(|probe| probe.flow).collect();
-        let watch = Watch::begin(flows).map_err(|error| error.to_string());
-        let mut sender = match Sender::open(all) {
+        let mut watch = Watch::begin(flows).map_err(|error| error.to_string());
+        let mut sender = match Sender::open(all, self.transmit) {
             Ok(sender) => sender,
-            Err(error) => return self.powerless(error.to_string()),
+            Err(error) => return self.powerless(&error),
         };
         self.register(lines);
-        let told = self.await_told(&mut sender, lines);
+        let told = self.await_told(&mut sender, lines, watch.as_mut().ok());
         let (here, contacts) = match watch {
             Ok(watch) => self.observe(&mut sender, watch, &told),
             Err(why) => (Err(why), self.contacts(&told)),
         };
         let sent = sender.probes[..self.probes.len()].iter().map(|probe| probe.sent).collect();
-        Outcome { sent, told, here, contacts }
+        Outcome { sent, unsent: None, told, here, contacts }
     }
 
-    /// Without rights a connection is all that can be tried.
-    fn powerless(&self, why: String) -> Outcome {
-        let told = vec![None; self.probes.len()];
-        Outcome { sent: vec![None; self.probes.len()], here: Err(why), contacts: self.contacts(&told), told }
+    /// Without rights or a way out a connection is all that can be tried.
+    fn powerless(&self, why: &StartError) -> Outcome {
+        let is_right = matches!(why, StartError::Transmit(TransmitOpenError::NoPermission));
+        let (why, told) = (why.to_string(), vec![None; self.probes.len()]);
+        Outcome {
+            sent: vec![None; self.probes.len()],
+            unsent: (!is_right).then(|| why.clone()),
+            here: Err(why),
+            contacts: self.contacts(&told),
+            told,
+        }
     }
 
     fn register(&self, lines: &mut [Line]) {
@@ -80,8 +92,13 @@ impl Trial<'_> {
         }
     }
 
-    /// Sends the probes and waits for what comes back over intercept.
-    fn await_told(&self, sender: &mut Sender, lines: &mut [Line]) -> Vec<Option<(Flags, u128)>> {
+    /// Sends the probes and waits for what comes back over intercept, or on the devices of this host that stand for one.
+    fn await_told(
+        &self,
+        sender: &mut Sender,
+        lines: &mut [Line],
+        mut watch: Option<&mut Watch>,
+    ) -> Vec<Option<(Flags, u128)>> {
         let mut told = vec![None; self.probes.len()];
         let began = self.clock.now();
         self.attempt(sender, 0, vec![false; told.len()], || {
@@ -95,6 +112,13 @@ impl Trial<'_> {
                     if let Some(slot @ None) = told.get_mut(response.flow) {
                         *slot = Some((response.flags, after));
                     }
+                }
+            }
+            if let (Some(devices), Some(watch)) = (self.seen_on, &mut watch) {
+                watch.look();
+                let after = self.clock.now().since(began).as_micros();
+                for (index, slot) in told.iter_mut().enumerate().filter(|(_, slot)| slot.is_none()) {
+                    *slot = seen(watch.sightings(), index, devices).map(|flags| (flags, after));
                 }
             }
             told.iter().map(Option::is_some).collect()
@@ -150,7 +174,7 @@ impl Trial<'_> {
             }
             if due.next_if(|after| waited >= *after).is_some() {
                 let is_due = |index: usize| answered.get(index.wrapping_sub(first)) == Some(&false);
-                sender.send(is_due);
+                sender.send(self.clock.now(), is_due);
             }
             answered = look();
         }
@@ -180,6 +204,13 @@ fn own(probe: &Probe) -> Probe {
 /// The control bits of what was answered to that probe and seen here.
 fn answer_to(sightings: &[Sighting], index: usize) -> Option<Flags> {
     sightings.iter().find(|seen| seen.flow == index && seen.is_response).map(|seen| seen.flags)
+}
+
+/// The same on these devices.
+fn seen(sightings: &[Sighting], index: usize, devices: &[String]) -> Option<Flags> {
+    let is_on = |seen: &&Sighting| devices.iter().any(|device| *device == "any" || *device == seen.device);
+    let answers = sightings.iter().filter(|seen| seen.flow == index && seen.is_response);
+    answers.filter(is_on).map(|seen| seen.flags).next()
 }
 
 /// Opens a connection and closes it again.

@@ -127,7 +127,7 @@ impl Sightings {
 }
 
 /// What the targets answer, in pcap's language.
-fn response_filter(mappings: &Mappings, dnat: bool) -> String {
+pub(crate) fn response_filter(mappings: &Mappings, dnat: bool) -> String {
     let targets = mappings.as_slice().iter().map(|mapping| mapping.target);
     let ends: Vec<_> = targets.map(|target| ((!dnat).then_some(target.addr), target.port)).collect();
     answer_filter(&ends, &[])

@@ -344,6 +344,71 @@ pub const CASES: &[Case] = &[
         ..HEALTHY
     },
     Case {
+        name: "frames",
+        about: "packets leave as frames to an address that is given, without a route",
+        options: &["-x", "8080-10.10.3.2:8080@02:00:00:00:02:02", "-c", "10.30.0.x", "-o", "copy"],
+        faults: &[Fault::Ip(Online, "route del 10.10.3.2/32")],
+        says: &[ok("route", "10.10.3.2 leave as frames on copy, for 02:00:00:00:02:02"), ARRIVED],
+        ..HEALTHY
+    },
+    Case {
+        name: "frames-resolved",
+        about: "packets leave as frames to a next hop that is asked",
+        options: &["-x", "8080-10.10.3.2:8080", "-c", "10.30.0.x", "-o", "copy"],
+        faults: &[Fault::Ip(Online, "neigh del 10.10.2.2 dev copy")],
+        says: &[ok("route", "10.10.3.2 leave as frames on copy, for 10.10.2.2"), ARRIVED],
+        ..HEALTHY
+    },
+    Case {
+        name: "frames-unreachable",
+        about: "the next hop of frames does not say who has its address",
+        options: &["-x", "8080-10.10.3.2:8080", "-c", "10.30.0.x", "-o", "copy"],
+        faults: &[Fault::NoArp(Target, "copy"), Fault::Ip(Online, "neigh del 10.10.2.2 dev copy")],
+        says: &[problem("probe", "did not reach the target's segment: 10.10.2.2")],
+        ..HEALTHY
+    },
+    Case {
+        name: "frames-nowhere",
+        about: "no route to the target leads over the device of the frames",
+        options: &["-x", "8080-10.10.3.2:8080", "-c", "10.30.0.x", "-o", "feed"],
+        says: &[problem(
+            "probe",
+            "no probe was sent: cannot send to 10.10.3.2 on feed: there is no route to it over this device",
+        )],
+        ..HEALTHY
+    },
+    Case {
+        name: "seen-here",
+        about: "answers come to this host, where tcpcopy sees them itself",
+        options: &["-x", "8080-10.10.3.2:8080", "-c", "10.40.0.x", "--intercept-on", "copy"],
+        listener: Listener::Nobody,
+        says: &[
+            ok("answers", "tcpcopy captures answers of all targets on copy"),
+            ok("forwarding", "this host forwards no IPv4 packets"),
+            ok("probe", "was answered by 10.10.3.2:8080, and the answer was seen on this host"),
+        ],
+        ..HEALTHY
+    },
+    Case {
+        name: "seen-here-wrong-device",
+        about: "answers come to this host, on another device than is named",
+        options: &["-x", "8080-10.10.3.2:8080", "-c", "10.40.0.x", "--intercept-on", "feed"],
+        listener: Listener::Nobody,
+        says: &[problem(
+            "probe",
+            "arrives at this host on its device copy, but tcpcopy captures on feed; start it with --intercept-on copy",
+        )],
+        ..HEALTHY
+    },
+    Case {
+        name: "not-seen-here",
+        about: "answers go to the assistant, and this host waits for them",
+        options: &["-x", "8080-10.10.3.2:8080", "-c", "10.30.0.x", "--intercept-on", "copy"],
+        listener: Listener::Nobody,
+        says: &[problem("probe", "no answer to 10.30.0.1 arrives at this host")],
+        ..HEALTHY
+    },
+    Case {
         name: "planned",
         about: "three hosts on which all is wrong, after what tcpcopy plan prints was done",
         faults: ALL_WRONG,

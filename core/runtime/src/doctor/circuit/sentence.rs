@@ -5,6 +5,7 @@ use std::fmt;
 use tcpcopy_net::TransmitError;
 use tcpcopy_wire::Flow;
 
+use super::super::place::Place;
 use super::{Contact, End, Observed, forwarding};
 
 /// An [`End`] as a sentence: what happened to the probe, and what to do.
@@ -19,28 +20,28 @@ impl fmt::Display for Sentence<'_> {
         let Flow { client, server } = observed.flow;
         let (user, target, host) = (client.addr, server, server.addr);
         let ip = if user.is_ipv4() { "ip" } else { "ip -6" };
-        let assistants: Vec<String> =
-            observed.witnesses.iter().map(|witness| witness.address.ip().to_string()).collect();
-        let assistants = assistants.join(" or ");
+        let places: Vec<String> =
+            observed.witnesses.iter().map(|witness| witness.place.to_string()).collect();
+        let places = places.join(" or ");
+        let back = observed.back();
         match end {
             End::Arrived(after) => {
                 let millis = *after as f64 / 1000.0;
                 write!(
                     f,
-                    "a SYN from {client} was answered by {target}, and the answer came back over intercept, in {millis:.1} ms"
+                    "a SYN from {client} was answered by {target}, and the answer {back}, in {millis:.1} ms"
                 )
             }
-            End::Forwarded { assistant, device } => write!(
+            End::Forwarded { by, device } => write!(
                 f,
-                "the answer of {target} came back over intercept, but the assistant {} also forwards it to {user}, out of its device \
-                 {device}{}; switch forwarding off there (sysctl -w {}), or drop what it forwards to copied users",
-                assistant.ip(),
+                "the answer of {target} {back}, but {by} also forwards it to {user}, out of its device {device}{}; switch forwarding \
+                 off there (sysctl -w {}), or drop what it forwards to copied users",
                 observed.real_user_resets(),
                 forwarding(user.is_ipv4()),
             ),
             End::Reset => write!(
                 f,
-                "the answer of {target} came back over intercept, but also reached a host that has the address {user}, which has \
+                "the answer of {target} {back}, but also reached a host that has the address {user}, which has \
                  reset the connection; choose addresses that no host has with -c, or correct the target's route for {user}"
             ),
             End::NotListening => write!(
@@ -51,11 +52,12 @@ impl fmt::Display for Sentence<'_> {
             End::NoRight => write!(
                 f,
                 "no probe was sent, for lack of rights; a plain connection to {target} is {}",
-                match observed.contact {
-                    Some(Contact::Accepted) => "accepted",
-                    Some(Contact::Refused) => "refused: nobody listens on that port",
-                    Some(Contact::Silent) | None => "not answered",
-                }
+                observed.plainly()
+            ),
+            End::NoWayOut(why) => write!(
+                f,
+                "no probe was sent: {why}; a plain connection to {target} is {}",
+                observed.plainly()
             ),
             End::NoRoute => write!(
                 f,
@@ -88,19 +90,19 @@ impl fmt::Display for Sentence<'_> {
                 "{target} answers, but its answer to {user} came to this host, on {device}{}: the target's route for {user} leads \
                  the wrong way; on the target: {ip} route replace {user} via {} (tcpcopy plan prints it for all users)",
                 observed.real_user_resets(),
-                assistants_or(&assistants),
+                observed.router(),
             ),
-            End::NotAtAssistant => write!(
+            End::NotArrived => write!(
                 f,
-                "{target} accepts connections from this host's own address, but no answer to {user} arrives at the assistant \
-                 {assistants}: on the target, see that the route for {user} leads there ({ip} route get {user}), and if it does, that \
+                "{target} accepts connections from this host's own address, but no answer to {user} arrives at {places}: on \
+                 the target, see that the route for {user} leads there ({ip} route get {user}), and if it does, that \
                  packets from {user} are not dropped on arrival, by {}a packet filter there or on the way",
                 if user.is_ipv4() { "rp_filter=1 (sysctl net.ipv4.conf.all.rp_filter) or " } else { "" }
             ),
             End::CannotSay => write!(
                 f,
                 "{target} accepts connections from this host's own address, but no answer to {user} was returned, and what \
-                 intercept sees cannot be asked: on the assistant {assistants}, see whether it arrives (tcpdump host {user}); if \
+                 intercept sees cannot be asked: on {places}, see whether it arrives (tcpdump host {user}); if \
                  not, correct the target's route for {user} or what drops packets from there; if it does, intercept's -i and -F"
             ),
             End::NoIntercept => write!(
@@ -112,24 +114,24 @@ impl fmt::Display for Sentence<'_> {
                     String::new()
                 }
             ),
-            End::WrongDevice { assistant, device, captured } => write!(
+            End::WrongDevice { at, device, captured } => write!(
                 f,
-                "the answer of {target} arrives at the assistant {} on its device {device}, but intercept captures on {captured}; start \
-                 it with -i {device}",
-                assistant.ip()
+                "the answer of {target} arrives at {at} on its device {device}, but {} captures on {captured}; start it with \
+                 {} {device}",
+                at.program(),
+                at.device_option()
             ),
-            End::WrongFilter { assistant, filter } => write!(
+            End::WrongFilter { at, filter } => write!(
                 f,
-                "the answer of {target} arrives at the assistant {}, but intercept's filter \"{filter}\" does not let it through; \
-                 start it with -F 'tcp and src port {}'",
-                assistant.ip(),
+                "the answer of {target} arrives at {at}, but intercept's filter \"{filter}\" does not let it through; start it \
+                 with -F 'tcp and src port {}'",
                 server.port
             ),
-            End::NotTold { assistant } => write!(
+            End::NotTold { at } => write!(
                 f,
-                "the answer of {target} arrives at the assistant {}, but intercept did not return it: see its log for losses, \
-                 and whether another tcpcopy replays with the same source addresses",
-                assistant.ip()
+                "the answer of {target} arrives at {at}, but {} did not return it: see its log for losses, and whether another \
+                 tcpcopy replays with the same source addresses",
+                at.program()
             ),
         }
     }
@@ -139,8 +141,32 @@ impl Observed<'_> {
     fn real_user_resets(&self) -> &'static str {
         if self.was_reset() { ", and somebody with that address has reset the connection" } else { "" }
     }
-}
 
-fn assistants_or(known: &str) -> &str {
-    if known.is_empty() { "ASSISTANT" } else { known }
+    /// What became of a connection that the kernel made.
+    fn plainly(&self) -> &'static str {
+        match self.contact {
+            Some(Contact::Accepted) => "accepted",
+            Some(Contact::Refused) => "refused: nobody listens on that port",
+            Some(Contact::Silent) | None => "not answered",
+        }
+    }
+
+    /// How an answer comes back.
+    fn back(&self) -> &'static str {
+        let is_here = self.witnesses.iter().any(|witness| witness.place == Place::Here);
+        if is_here { "was seen on this host" } else { "came back over intercept" }
+    }
+
+    /// Whom the target's route for copied users must name.
+    fn router(&self) -> String {
+        let assistants: Vec<String> = self
+            .witnesses
+            .iter()
+            .filter_map(|witness| match witness.place {
+                Place::Assistant(address) => Some(address.ip().to_string()),
+                Place::Here => None,
+            })
+            .collect();
+        if assistants.is_empty() { "ASSISTANT".to_owned() } else { assistants.join(" or ") }
+    }
 }

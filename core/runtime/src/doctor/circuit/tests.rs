@@ -1,5 +1,7 @@
 //! The fault tree, observation by observation.
 
+use std::net::SocketAddr;
+
 use tcpcopy_feed::SurveyedDevice;
 use tcpcopy_wire::Endpoint;
 
@@ -26,11 +28,15 @@ fn answer(device: &str, ttl: u8) -> Sighting {
     seen(true, device, ttl, Flags::SYN | Flags::ACK)
 }
 
+fn assistant() -> Place {
+    Place::Assistant("10.10.3.3:36524".parse().unwrap())
+}
+
 fn witness(sightings: Option<Vec<Sighting>>) -> Witness {
     let devices = vec![SurveyedDevice { name: "eth1".to_owned(), is_up: true }];
     let survey = Survey { devices, lets_through: vec![true], ..Survey::default() };
     let survey = sightings.is_some().then_some(survey);
-    Witness { address: "10.10.3.3:36524".parse().unwrap(), survey, sightings }
+    Witness { place: assistant(), survey, sightings }
 }
 
 struct Case {
@@ -61,6 +67,7 @@ impl Case {
             index: 0,
             flow: flow(),
             sent: *sent,
+            unsent: None,
             here: Some(here),
             told: *told,
             way,
@@ -94,8 +101,7 @@ fn a_reset_means_that_nobody_listens_whoever_gets_it() {
 fn an_answer_with_a_lower_ttl_was_forwarded() {
     let sightings = vec![answer("eth1", 64), answer("eth2", 63)];
     let forwarded = Case { told: ACCEPTED, witnesses: vec![witness(Some(sightings))], ..case() };
-    let expected =
-        End::Forwarded { assistant: "10.10.3.3:36524".parse().unwrap(), device: "eth2".to_owned() };
+    let expected = End::Forwarded { by: assistant(), device: "eth2".to_owned() };
     assert_eq!(forwarded.end(), expected);
 }
 
@@ -153,9 +159,33 @@ fn what_the_assistant_saw_and_nobody_told_is_intercepts_fault() {
 
 #[test]
 fn what_nobody_saw_is_told_by_who_could_have_seen_it() {
-    assert_eq!(case().end(), End::NotAtAssistant);
+    assert_eq!(case().end(), End::NotArrived);
     assert_eq!(Case { witnesses: vec![witness(None)], ..case() }.end(), End::CannotSay);
     assert_eq!(Case { witnesses: Vec::new(), ..case() }.end(), End::NoIntercept);
+}
+
+#[test]
+fn this_host_is_a_witness_where_it_captures_answers() {
+    let here = |sightings: Vec<Sighting>| {
+        let witness = Witness { place: Place::Here, ..witness(Some(sightings.clone())) };
+        Case { here: sightings, witnesses: vec![witness], ..case() }
+    };
+    assert_eq!(Case { told: ACCEPTED, ..here(vec![left(), answer("eth1", 64)]) }.end(), End::Arrived(400));
+    let elsewhere = here(vec![left(), answer("eth2", 64)]).end();
+    assert!(matches!(elsewhere, End::WrongDevice { at: Place::Here, device, .. } if device == "eth2"));
+    assert_eq!(here(vec![left()]).end(), End::NotArrived);
+    let passed_on = here(vec![left(), answer("eth1", 64), answer("eth0", 63)]);
+    let by_us = End::Forwarded { by: Place::Here, device: "eth0".to_owned() };
+    assert_eq!(Case { told: ACCEPTED, ..passed_on }.end(), by_us);
+}
+
+#[test]
+fn a_frame_leaves_unseen_and_has_a_next_hop_instead_of_a_route() {
+    let frame = || Case { here: Vec::new(), way: Way { is_frame: true, ..way() }, ..case() };
+    assert_eq!(Case { told: ACCEPTED, contact: None, ..frame() }.end(), End::Arrived(400));
+    assert_eq!(frame().end(), End::NotArrived);
+    let unreachable = Case { sent: Some(Err(TransmitError::Unreachable)), ..frame() };
+    assert!(matches!(unreachable.end(), End::SegmentUnreachable { next_hop, .. } if next_hop == "10.10.3.2"));
 }
 
 #[test]
@@ -163,5 +193,5 @@ fn another_probes_packets_prove_nothing() {
     let other = Sighting { flow: 1, ..answer("eth0", 64) };
     let theirs = Sighting { flow: 1, ..answer("eth1", 64) };
     let case = Case { here: vec![left(), other], witnesses: vec![witness(Some(vec![theirs]))], ..case() };
-    assert_eq!(case.end(), End::NotAtAssistant);
+    assert_eq!(case.end(), End::NotArrived);
 }

@@ -1,4 +1,4 @@
-//! What the doctor finds on the assistants, as far as their intercepts can be asked.
+//! What the doctor finds where answers are captured: on assistants, as far as their intercepts can be asked, or here.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tcpcopy_wire::Flow;
 use super::circuit::{End, forwarding};
 use super::finding::Finding;
 use super::line::Line;
+use super::place::Place;
 
 /// Clocks that are further apart are worth a word. It costs nothing but comparing logs: times are converted.
 const APART: Duration = Duration::from_secs(1);
@@ -57,34 +58,34 @@ fn clock(address: SocketAddr, distance: i64) -> Finding {
 }
 
 /// What a survey shows by itself.
-pub(super) fn surveyed(address: SocketAddr, survey: &Survey, flows: &[Flow]) -> Vec<Finding> {
-    let host = address.ip();
+pub(super) fn surveyed(place: Place, survey: &Survey, flows: &[Flow]) -> Vec<Finding> {
+    let (subject, taker) = (place.subject(), place.taker());
     let mut findings = Vec::new();
     for device in survey.devices.iter().filter(|device| !device.is_up) {
         findings.push(Finding::problem(
-            "intercept",
+            subject,
             format!(
-                "intercept on {host} captures on {}, which is down or gone; switch it on, or correct its -i",
-                device.name
+                "{taker} captures answers on {}, which is down or gone; switch it on, or correct {}",
+                device.name,
+                place.device_option()
             ),
         ));
     }
     let own = flows.iter().zip(&survey.is_own).find(|(_, is_own)| **is_own);
     if let Some((flow, _)) = own {
         findings.push(Finding::problem(
-            "intercept",
+            subject,
             format!(
-                "{} is an address of the assistant {host} itself, which would answer the target; choose addresses that no host \
-                 has with -c",
+                "{} is an address of {place} itself, which would answer the target; choose addresses that no host has with -c",
                 flow.client.addr
             ),
         ));
     }
     for (flow, _) in flows.iter().zip(&survey.lets_through).filter(|(_, lets)| !**lets) {
         findings.push(Finding::problem(
-            "intercept",
+            subject,
             format!(
-                "intercept on {host} does not see answers of {}: its filter is \"{}\"; start it with -F 'tcp and src port {}'",
+                "{taker} does not see answers of {}: its filter is \"{}\"; start it with -F 'tcp and src port {}'",
                 flow.server, survey.filter, flow.server.port
             ),
         ));
@@ -92,8 +93,8 @@ pub(super) fn surveyed(address: SocketAddr, survey: &Survey, flows: &[Flow]) -> 
     if findings.is_empty() {
         let devices: Vec<&str> = survey.devices.iter().map(|device| device.name.as_str()).collect();
         findings.push(Finding::ok(
-            "intercept",
-            format!("intercept on {host} captures answers of all targets on {}", devices.join(", ")),
+            subject,
+            format!("{taker} captures answers of all targets on {}", devices.join(", ")),
         ));
     }
     if survey.reverse_path_dropped > 0 {
@@ -101,16 +102,15 @@ pub(super) fn surveyed(address: SocketAddr, survey: &Survey, flows: &[Flow]) -> 
         findings.push(Finding::note(
             "rp_filter",
             format!(
-                "rp_filter of {host} has dropped {count} packets so far, which intercept sees all the same"
+                "rp_filter of {place} has dropped {count} packets so far, which {taker} sees all the same"
             ),
         ));
     }
     findings
 }
 
-/// Whether the assistant keeps to itself what the target answers, after the probes showed what it does with answers.
-pub(super) fn forwards(address: SocketAddr, survey: &Survey, flows: &[Flow], ends: &[End]) -> Vec<Finding> {
-    let host = address.ip();
+/// Whether a host that captures answers keeps them to itself, after the probes showed what it does with them.
+pub(super) fn forwards(place: Place, survey: &Survey, flows: &[Flow], ends: &[End]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (v4, forwards) in [true, false].into_iter().zip(survey.forwards) {
         let mine = || flows.iter().zip(ends).filter(|(flow, _)| flow.server.addr.is_ipv4() == v4);
@@ -120,12 +120,12 @@ pub(super) fn forwards(address: SocketAddr, survey: &Survey, flows: &[Flow], end
         let family = if v4 { "IPv4" } else { "IPv6" };
         let kept = mine().all(|(_, end)| matches!(end, End::Arrived(_)));
         findings.push(match forwards {
-            Some(false) => Finding::ok("forwarding", format!("the assistant {host} forwards no {family} packets")),
+            Some(false) => Finding::ok("forwarding", format!("{place} forwards no {family} packets")),
             Some(true) if kept => Finding::note(
                 "forwarding",
                 format!(
-                    "the assistant {host} forwards {family} packets, {} so far, but not the answer to the probe; unless a rule \
-                     drops all answers to copied users, switch it off: sysctl -w {}",
+                    "{place} forwards {family} packets, {} so far, but not the answer to the probe; unless a rule drops all \
+                     answers to copied users, switch it off: sysctl -w {}",
                     survey.forwarded,
                     forwarding(v4)
                 ),
@@ -133,13 +133,16 @@ pub(super) fn forwards(address: SocketAddr, survey: &Survey, flows: &[Flow], end
             Some(true) => Finding::problem(
                 "forwarding",
                 format!(
-                    "the assistant {host} forwards {family} packets, {} so far: what the target answers may reach the users; switch \
-                     it off there: sysctl -w {}",
+                    "{place} forwards {family} packets, {} so far: what the target answers may reach the users; switch it off \
+                     there: sysctl -w {}",
                     survey.forwarded,
                     forwarding(v4)
                 ),
             ),
-            None => Finding::note("forwarding", format!("whether the assistant {host} forwards {family} packets cannot be read there")),
+            None => Finding::note(
+                "forwarding",
+                format!("whether {place} forwards {family} packets cannot be read there"),
+            ),
         });
     }
     findings
