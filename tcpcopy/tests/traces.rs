@@ -2,14 +2,16 @@
 //! into a file, and `--report` says of every packet and every byte what became of it.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 use tcpcopy_core::net::{FileInput, Recording};
 use tcpcopy_core::wire::{Endpoint, parse_frame};
+
+#[path = "../../core/wire/tests/wire/traces.rs"]
+mod traces;
 
 const TARGET: &str = "198.51.100.2";
 const V6_TARGET: &str = "2001:db8::2";
@@ -77,17 +79,6 @@ const CAPTURES: &[Expected] = &[
     mysql("mysql/encrypted.pcap", 1, 3, &[("after_close", 1)]),
     mysql("mysql/mysql.pcap", 1, 18, &[]),
 ];
-
-/// The folder of captures; `None`, and said so, where it does not exist. A CI machine must have it.
-fn traces() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/traces");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(env::var_os("CI").is_none(), "{} is missing, and CI is set", folder.display());
-    eprintln!("SKIPPED: {} is missing, no real capture was replayed", folder.display());
-    None
-}
 
 /// What was said to `port` in a capture, connection by connection and in the order of the bytes, without regard to who said it;
 /// and the number of packets in the file.
@@ -160,7 +151,7 @@ fn replay(capture: &Path, expected: &Expected) -> (Vec<Vec<u8>>, u64, Value) {
 
 #[test]
 fn every_capture_of_others_is_replayed_or_explained_packet_by_packet() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces::folder() else { return };
     for expected in CAPTURES {
         let name = expected.file;
         let capture = traces.join(name);
@@ -201,7 +192,7 @@ fn every_capture_of_others_is_replayed_or_explained_packet_by_packet() {
 /// A capture that is added to the folder has to be added here.
 #[test]
 fn no_capture_is_left_out() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces::folder() else { return };
     let mut files: Vec<String> = Vec::new();
     for folder in ["http", "mysql"] {
         let entries = fs::read_dir(traces.join(folder)).unwrap();

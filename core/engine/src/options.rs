@@ -15,10 +15,9 @@ pub enum Pace {
 }
 
 /// What a turn waits for before it is said, where its user had heard an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
     /// The target's answer to the turn before it.
-    #[default]
     Answers,
     /// What a target that speaks first says before the first turn; no other answer.
     Greetings,

@@ -285,7 +285,7 @@ impl Recorded {
     pub(crate) fn capture_totals(&self) -> CaptureTotals {
         let mut totals = CaptureTotals::default();
         for file in self.file_totals() {
-            totals.frames += file.frames;
+            totals.frames += file.frames();
             for (sum, number) in totals.unusable.iter_mut().zip(file.unusable) {
                 *sum += number;
             }

@@ -22,7 +22,7 @@ pub(crate) fn add(table: &mut Table, totals: Option<&RecordingTotals>) {
 }
 
 fn add_file(table: &mut Table, file: &FileTotals) {
-    table.line(&file.name, count(file.frames), "frames");
+    table.line(&file.name, count(file.frames()), "frames");
     table.line_if_any("used", file.used, "handed on to be replayed");
     table.line_if_any("not due", file.not_due, "read ahead of the time they are due at");
     table.line_if_any("before start", file.before_start, "from before --start");
@@ -80,22 +80,12 @@ impl<'a> RecordingReport<'a> {
 
 impl<'a> FileReport<'a> {
     fn new(totals: &'a FileTotals) -> Self {
-        let FileTotals {
-            name,
-            frames,
-            before_start,
-            filtered,
-            unusable,
-            not_mapped,
-            answers,
-            used,
-            not_due,
-            damage,
-        } = totals;
+        let FileTotals { name, before_start, filtered, unusable, not_mapped, answers, used, not_due, damage } =
+            totals;
         let reasons = DropReason::ALL.iter().map(|reason| reason.name());
         Self {
             file: name,
-            frames: *frames,
+            frames: totals.frames(),
             used: *used,
             not_due: *not_due,
             before_start: *before_start,
@@ -119,7 +109,6 @@ mod tests {
         unusable[DropReason::NotIp as usize] = 3;
         let file = FileTotals {
             name: "a.pcap".to_owned(),
-            frames: 100,
             used: 30,
             not_due: 10,
             answers: 50,

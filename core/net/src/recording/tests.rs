@@ -1,13 +1,15 @@
 //! Captures made in memory, in every format there is, and what comes back of them.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 
 use super::*;
 
 mod made;
+#[path = "../../../wire/tests/wire/traces.rs"]
+mod traces;
 
 use made::{MadePcap, MadePcapNg, Order};
 
@@ -346,8 +348,8 @@ fn open_and_read(contents: &[u8]) {
 
 #[test]
 fn every_capture_of_others_is_read_to_its_end() {
-    let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/traces");
-    let Ok(folders) = std::fs::read_dir(&traces) else { return };
+    let Some(traces) = traces::folder() else { return };
+    let folders = std::fs::read_dir(&traces).unwrap();
     let mut files = 0;
     for folder in folders.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {

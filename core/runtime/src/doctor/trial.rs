@@ -1,4 +1,5 @@
-//! The probes on their way: sent, waited for, sent again, and in the end reset. Where nothing comes back, a second one from this host's own address tells whether the target answers at all.
+//! The probes on their way: sent, waited for, sent again, and in the end reset. Where nothing comes back, a second one from
+//! this host's own address tells whether the target answers at all.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -118,7 +119,7 @@ impl Trial<'_> {
                 watch.look();
                 let after = self.clock.now().since(began).as_micros();
                 for (index, slot) in told.iter_mut().enumerate().filter(|(_, slot)| slot.is_none()) {
-                    *slot = seen(watch.sightings(), index, devices).map(|flags| (flags, after));
+                    *slot = answer_on(devices, watch.sightings(), index).map(|flags| (flags, after));
                 }
             }
             told.iter().map(Option::is_some).collect()
@@ -201,16 +202,20 @@ fn own(probe: &Probe) -> Probe {
     Probe::from_address(target, source.unwrap_or(target.addr))
 }
 
-/// The control bits of what was answered to that probe and seen here.
-fn answer_to(sightings: &[Sighting], index: usize) -> Option<Flags> {
-    sightings.iter().find(|seen| seen.flow == index && seen.is_response).map(|seen| seen.flags)
+/// What was answered to that probe and seen here.
+fn answers_to(sightings: &[Sighting], index: usize) -> impl Iterator<Item = &Sighting> {
+    sightings.iter().filter(move |seen| seen.flow == index && seen.is_response)
 }
 
-/// The same on these devices.
-fn seen(sightings: &[Sighting], index: usize, devices: &[String]) -> Option<Flags> {
+/// The control bits of the first of it.
+fn answer_to(sightings: &[Sighting], index: usize) -> Option<Flags> {
+    answers_to(sightings, index).next().map(|seen| seen.flags)
+}
+
+/// The same of what was seen on these devices.
+fn answer_on(devices: &[String], sightings: &[Sighting], index: usize) -> Option<Flags> {
     let is_on = |seen: &&Sighting| devices.iter().any(|device| *device == "any" || *device == seen.device);
-    let answers = sightings.iter().filter(|seen| seen.flow == index && seen.is_response);
-    answers.filter(is_on).map(|seen| seen.flags).next()
+    answers_to(sightings, index).find(is_on).map(|seen| seen.flags)
 }
 
 /// Opens a connection and closes it again.

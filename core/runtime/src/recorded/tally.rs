@@ -35,14 +35,11 @@ pub(crate) struct FileTally {
     pub(crate) damage: OnceLock<String>,
 }
 
-/// What became of the frames of one file: `frames` is always the sum of the others. In several laps a frame counts as
-/// often as it was read.
+/// What became of the frames of one file. In several laps a frame counts as often as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileTotals {
     /// The file.
     pub name: String,
-    /// Frames read.
-    pub frames: u64,
     /// From before the place in the recording where the replay begins.
     pub before_start: u64,
     /// Not let through by the filter.
@@ -64,9 +61,8 @@ pub struct FileTotals {
 impl FileTally {
     /// The totals of the file `name`, of which `used` frames were handed to the engine.
     pub(crate) fn totals(&self, name: &str, used: u64) -> FileTotals {
-        let mut totals = FileTotals {
+        FileTotals {
             name: name.to_owned(),
-            frames: 0,
             before_start: self.before_start.total(),
             filtered: self.filtered.total(),
             unusable: std::array::from_fn(|index| self.unusable[index].total()),
@@ -75,11 +71,15 @@ impl FileTally {
             used,
             not_due: self.usable.total().saturating_sub(used),
             damage: self.damage.get().cloned(),
-        };
-        // Added up from what was looked at: the reader goes on counting meanwhile.
-        let FileTotals { before_start, filtered, not_mapped, answers, used, not_due, .. } = totals;
-        let unusable: u64 = totals.unusable.iter().sum();
-        totals.frames = before_start + filtered + unusable + not_mapped + answers + used + not_due;
-        totals
+        }
+    }
+}
+
+impl FileTotals {
+    /// Frames read: all of the others together.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        let Self { before_start, filtered, unusable, not_mapped, answers, used, not_due, .. } = self;
+        before_start + filtered + unusable.iter().sum::<u64>() + not_mapped + answers + used + not_due
     }
 }

@@ -1,12 +1,12 @@
 //! Real traffic, recorded by others (`../shared/traces` beside the repository): read as tcpdump reads it.
 
 use std::collections::BTreeMap;
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tcpcopy_wire::{DropReason, LinkType, Segment, parse_frame};
 
 use crate::inspection::inspect;
+use crate::traces;
 
 /// A capture file and how many TCP segments and payload bytes tcpdump finds in it.
 struct Facts {
@@ -44,17 +44,6 @@ const CAPTURES: [Facts; 19] = [
 /// A captured frame and its length on the wire.
 type Frame = (Vec<u8>, usize);
 
-/// The folder with the captures; `None`, and said so, where it does not exist. A CI machine must have it.
-fn traces() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/traces");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(env::var_os("CI").is_none(), "{} is missing, and CI is set", folder.display());
-    eprintln!("SKIPPED: {} is missing, no real capture was read", folder.display());
-    None
-}
-
 fn frames(file: &Path) -> Vec<Frame> {
     let mut capture = pcap::Capture::from_file(file).expect("the capture opens");
     assert_eq!(capture.get_datalink(), pcap::Linktype::ETHERNET, "{}", file.display());
@@ -74,7 +63,7 @@ fn parse((bytes, wire_len): &Frame) -> Result<Segment<'_>, DropReason> {
 
 #[test]
 fn every_capture_reads_as_tcpdump_reads_it() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces::folder() else { return };
     for Facts { file, segments, payload } in CAPTURES {
         let frames = frames(&traces.join(file));
         let parsed: Vec<_> = frames.iter().filter_map(|frame| parse(frame).ok()).collect();
@@ -90,7 +79,7 @@ fn every_capture_reads_as_tcpdump_reads_it() {
 
 #[test]
 fn vlan_tags_change_nothing() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces::folder() else { return };
     let untagged = frames(&traces.join("http/get.pcap"));
     for tagged in ["http/http-vlan-0.pcap", "http/http-qinq-0.pcap"] {
         let tagged_frames = frames(&traces.join(tagged));
@@ -103,7 +92,7 @@ fn vlan_tags_change_nothing() {
 
 #[test]
 fn a_conversation_in_atomic_fragments_is_read() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces::folder() else { return };
     let frames = frames(&traces.join("http/ipv6-http-atomic-frag.pcap"));
     let mut dropped = BTreeMap::<_, u32>::new();
     let mut requests = Vec::new();
@@ -121,7 +110,7 @@ fn a_conversation_in_atomic_fragments_is_read() {
 
 #[test]
 fn a_handshake_reads_with_its_options() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces::folder() else { return };
     let frames = frames(&traces.join("http/get.pcap"));
     let syn = parse(&frames[0]).unwrap();
     assert_eq!(syn.source.to_string(), "141.142.228.5:59856");
@@ -139,7 +128,7 @@ fn a_handshake_reads_with_its_options() {
 
 #[test]
 fn a_snapshot_length_cuts_the_payload_and_nothing_else() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces::folder() else { return };
     let frames = frames(&traces.join("http/http-post-large.pcap"));
     for frame in &frames {
         let whole = parse(frame).unwrap();
@@ -152,7 +141,7 @@ fn a_snapshot_length_cuts_the_payload_and_nothing_else() {
 
 #[test]
 fn every_captured_segment_survives_rewriting_and_cutting() {
-    let Some(traces) = traces() else { return };
+    let Some(traces) = traces::folder() else { return };
     for Facts { file, .. } in CAPTURES {
         for (bytes, wire_len) in frames(&traces.join(file)) {
             for kept in [bytes.len(), bytes.len() / 2, bytes.len().min(54), bytes.len().min(33)] {

@@ -6,3 +6,4 @@ mod foreign_bytes;
 mod inspection;
 mod round_trip;
 mod segments;
+mod traces;

@@ -13,6 +13,8 @@ mod malformed;
 mod reassembly;
 mod reconnecting;
 mod switching;
+#[path = "../../../../core/wire/tests/wire/traces.rs"]
+mod traces;
 mod turns;
 
 use http_mod::Http;

@@ -1,7 +1,6 @@
 //! Captures read and put in order, as far as tests of modules need it: what each side of each connection said, and when.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -13,6 +12,8 @@ use flate2::read::GzDecoder;
 use tcpcopy_plugin_api::Side;
 use tcpcopy_plugin_api::testing::Transcript;
 use tempfile::NamedTempFile;
+
+use crate::traces;
 
 /// A captured connection.
 #[derive(Debug)]
@@ -44,15 +45,9 @@ struct Stream {
     fin: Option<u32>,
 }
 
-/// The folder with the captures of a protocol; `None`, and said so, where it does not exist. A CI machine must have it.
+/// The folder with the captures of a protocol, where there is one.
 pub(crate) fn traces(protocol: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/traces").join(protocol);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(env::var_os("CI").is_none(), "{} is missing, and CI is set", folder.display());
-    eprintln!("SKIPPED: {} is missing, no real capture was read", folder.display());
-    None
+    traces::folder().map(|folder| folder.join(protocol))
 }
 
 /// The frames of a file, unpacked if need be.

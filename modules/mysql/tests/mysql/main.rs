@@ -6,3 +6,5 @@ mod inspection;
 #[expect(dead_code, reason = "the tests of the http module ask for more of it")]
 #[path = "../../../http/tests/http/reassembly.rs"]
 mod reassembly;
+#[path = "../../../../core/wire/tests/wire/traces.rs"]
+mod traces;
