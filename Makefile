@@ -2,6 +2,7 @@
 
 CARGO ?= cargo
 SEEDS ?= 10000
+CASES ?= 20000
 SCENARIO ?=
 NAMES ?=
 
@@ -12,6 +13,8 @@ LAB = $(TARGET)/release/lab
 PROGRAMS = -p tcpcopy -p intercept -p tcpcopy-mod-http -p tcpcopy-mod-generic -p tcpcopy-mod-mysql
 # The lab; a module and a client that its scenarios start besides.
 LAB_PROGRAMS = -p tcpcopy-lab -p tcpcopy-mod-tagged -p tcpcopy-lab-mysql-async
+# What has property tests.
+WITH_PROPERTIES = -p tcpcopy-wire -p tcpcopy-feed -p tcpcopy-net -p tcpcopy-engine -p tcpcopy-mod-http -p tcpcopy-mod-mysql
 
 # What is installed: for the build, for the lab besides, and databases and their clients only where they are wanted.
 DEPS = $(if $(findstring mysql,$(SCENARIO)),mysql,lab)
@@ -19,7 +22,7 @@ test unit fidelity: DEPS = mysql
 man deb: DEPS = build
 check-deb: DEPS = package
 
-.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim release programs deps man deb check-deb
+.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim properties release programs deps man deb check-deb
 
 help:
 	@echo 'make demo [SCENARIO=name]  watch real traffic being replayed, in hosts of its own (make scenarios lists them)'
@@ -27,6 +30,7 @@ help:
 	@echo 'make fidelity [NAMES=...]  which part of the requests reaches the target, scenario by scenario'
 	@echo 'make bench [NAMES=modules] processor time and memory per 1000 requests, at rising rates and with modules'
 	@echo 'make sim [SEEDS=10000]     the simulated world, many seeds'
+	@echo 'make properties [CASES=20000]  the property tests with that many cases each, others every time'
 	@echo 'make scenarios             the scenarios that demo and fidelity know'
 	@echo 'make man                   manual pages and shell completions, in TARGET/documents'
 	@echo 'make deb | check-deb       a Debian package, in TARGET/debian; and whether a clean Debian can use it'
@@ -59,10 +63,11 @@ lint: deps
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-# The end-to-end tests run the programs and load the modules, which `cargo test` alone would not all build.
+# The end-to-end tests run the programs and load the modules, which `cargo test` alone would not all build. Property tests
+# have the same cases every time, so that what fails is the change; `make properties` looks for others.
 unit: deps
 	$(CARGO) build --workspace
-	$(CARGO) test --workspace --no-fail-fast
+	PROPTEST_RNG_SEED=1 $(CARGO) test --workspace --no-fail-fast
 
 doc: deps
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
@@ -77,6 +82,9 @@ deb: programs
 
 check-deb: programs
 	@packaging/deb check $$(packaging/deb build $(TARGET) $(TARGET)/debian)
+
+properties: deps
+	PROPTEST_CASES=$(CASES) $(CARGO) test --release $(WITH_PROPERTIES)
 
 sim: deps
 	SIM_SEEDS=$(SEEDS) $(CARGO) test --release -p tcpcopy-sim

@@ -7,7 +7,7 @@ mod flows;
 mod fragments;
 mod statistics;
 
-use tcpcopy_wire::{CapturedDatagram, Datagram, Endpoint, Fragment, Instant, emit_datagram};
+use tcpcopy_wire::{CapturedDatagram, Datagram, Endpoint, Flow, Fragment, Instant, emit_datagram};
 
 use crate::sampling::Sampler;
 use crate::sources::{NoSource, Sources};
@@ -168,7 +168,8 @@ impl Datagrams {
     }
 
     fn take(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<(), Uncopied> {
-        let mapping = self.mappings.entry_for(datagram.destination).ok_or(Uncopied::NotMapped)?;
+        let captured = Flow { client: datagram.source, server: datagram.destination };
+        let mapping = self.mappings.entry_for(captured).ok_or(Uncopied::NotMapped)?;
         if !datagram.is_whole() {
             return Err(Uncopied::Truncated);
         }

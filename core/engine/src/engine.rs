@@ -115,13 +115,13 @@ impl Engine {
         self.statistics.captured_segments += 1;
         self.sampler.begin(now);
         self.joining.begin(now);
-        let Some(mapping) = self.mappings.entry_for(segment.destination) else {
+        let captured = Flow { client: segment.source, server: segment.destination };
+        let Some(mapping) = self.mappings.entry_for(captured) else {
             return self.handle_online(now, captured_at, segment);
         };
         if !segment.is_whole() {
             return self.statistics.ignore(Ignored::Truncated);
         }
-        let captured = Flow { client: segment.source, server: segment.destination };
         for replica in Replica::all(captured, self.options.copies) {
             let seen = Seen { captured_at, replica, mapping, segment };
             if segment.flags.syn() {

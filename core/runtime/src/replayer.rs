@@ -2,7 +2,7 @@
 
 use tcpcopy_engine::{Engine, Mappings};
 use tcpcopy_wire::{
-    CapturedDatagram, DropReason, Instant, LinkType, Segment, parse_datagram_frame, parse_frame,
+    CapturedDatagram, DropReason, Flow, Instant, LinkType, Segment, parse_datagram_frame, parse_frame,
 };
 
 use crate::recorded::Lap;
@@ -58,9 +58,10 @@ impl Transport {
                 CapturedDatagram::Fragment(_) => return Ok(Speaker::Stranger),
             },
         };
-        Ok(if mappings.entry_for(destination).is_some() {
+        let said_by = |client, server| mappings.entry_for(Flow { client, server }).is_some();
+        Ok(if said_by(source, destination) {
             Speaker::User
-        } else if mappings.entry_for(source).is_some() {
+        } else if said_by(destination, source) {
             Speaker::Online
         } else {
             Speaker::Stranger

@@ -38,6 +38,8 @@ pub(crate) struct HttpConversation {
     target_reader: ResponseReader,
     online: OnlinePlace,
     online_reader: ResponseReader,
+    /// Some of what it said is left, until a request is captured that it may be the answer to.
+    online_is_early: bool,
     ledger: Ledger<RequestKind>,
     /// The head that is rewritten; kept for its memory.
     rewritten: Vec<u8>,
@@ -121,6 +123,7 @@ impl HttpConversation {
             target_reader: ResponseReader::new(compares),
             online,
             online_reader: ResponseReader::new(compares),
+            online_is_early: false,
             ledger: Ledger::default(),
             rewritten: Vec::new(),
             client_ended: false,
@@ -192,6 +195,7 @@ impl HttpConversation {
     fn lose_online(&mut self, actions: &mut Actions) {
         self.online = OnlinePlace::Lost;
         self.online_reader = ResponseReader::new(self.settings.compares);
+        self.online_is_early = false;
         self.ledger.forget_online();
         self.ledger.settle(actions);
     }

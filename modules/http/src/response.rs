@@ -94,9 +94,11 @@ impl ResponseReader {
         }
     }
 
-    /// The stream is over: the response that ended with it, if one did.
+    /// The stream is over: the response that ended with it, if one did. Of one that was not complete nothing is kept.
     pub(crate) fn end(&mut self) -> Option<Response> {
-        matches!(self.place, Place::UntilClose).then(|| self.finish())
+        let response = matches!(self.place, Place::UntilClose).then(|| self.finish());
+        *self = Self::new(self.digests);
+        response
     }
 
     /// Whether nothing of the next response has been seen.

@@ -141,7 +141,7 @@ impl Engine {
         };
         let replica = session.replica();
         let snapshot = session.take_legacy();
-        let Some(mapping) = self.mappings.entry_for(replica.captured.server) else { return };
+        let Some(mapping) = self.mappings.entry_for(replica.captured) else { return };
         if self.by_capture.get(&replica) != Some(&id) {
             return; // the port has been taken for another connection meanwhile
         }

@@ -61,11 +61,11 @@ impl Engine {
 
     /// A captured segment that no user sent.
     pub(super) fn handle_online(&mut self, now: Instant, captured_at: Instant, segment: &Segment<'_>) {
-        if self.mappings.entry_for(segment.source).is_none() {
+        let captured = Flow { client: segment.destination, server: segment.source };
+        if self.mappings.entry_for(captured).is_none() {
             return self.statistics.ignore(Ignored::NotMapped);
         }
         self.statistics.online_segments += 1;
-        let captured = Flow { client: segment.destination, server: segment.source };
         for replica in Replica::all(captured, self.options.copies) {
             if let Some(&id) = self.by_capture.get(&replica) {
                 self.step(id, now, |session, cx| session.handle_online(segment, captured_at, cx));
@@ -94,7 +94,7 @@ impl Engine {
         let Some(older) = session.generation().filter(|index| self.serving.is_to_move(*index)) else {
             return;
         };
-        let Some(mapping) = self.mappings.entry_for(session.captured.server) else { return };
+        let Some(mapping) = self.mappings.entry_for(session.captured) else { return };
         let info = session.info(id, true);
         let Some(snapshot) = session.snapshot_at_rest() else { return };
         let Some((conversation, generation)) = self.serving.resume(mapping, &info, &snapshot) else { return };

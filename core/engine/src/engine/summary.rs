@@ -43,7 +43,7 @@ impl Engine {
             let generation = session.generation().map(|index| self.serving.generations()[index].number);
             SessionSummary {
                 id,
-                mapping: self.mappings.entry_for(session.captured.server),
+                mapping: self.mappings.entry_for(session.captured),
                 generation,
                 client: session.captured.client,
                 online: session.captured.server,

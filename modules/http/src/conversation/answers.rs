@@ -5,7 +5,7 @@ use tcpcopy_plugin_api::{Actions, Answer, GiveUp, Timestamp};
 
 use super::{Doubt, HttpConversation, OnlinePlace, Reading, TargetPlace};
 
-use crate::response::{Heard, Response};
+use crate::response::{Heard, Response, ResponseReader};
 use crate::seek::{Seeker, Sought, status_line};
 
 /// So many bytes of the online server are kept for a request that was not captured yet.
@@ -129,6 +129,7 @@ impl HttpConversation {
     }
 
     pub(super) fn read_online(&mut self, input: &[u8], actions: &mut Actions) {
+        let came_early = std::mem::take(&mut self.online_is_early);
         let mut rest = input;
         while !rest.is_empty() {
             let dealt = match self.online {
@@ -147,18 +148,24 @@ impl HttpConversation {
                     self.online = OnlinePlace::Following;
                     continue;
                 }
-                OnlinePlace::Following => self.follow_online(rest, actions),
+                OnlinePlace::Following => self.follow_online(rest, came_early, actions),
             };
-            if dealt == 0 && self.online == OnlinePlace::Following {
+            let is_followed = self.online == OnlinePlace::Following;
+            if dealt == 0 && is_followed {
                 return;
             }
             rest = rest.get(usize::try_from(dealt).unwrap_or(usize::MAX)..).unwrap_or_default();
+            if !is_followed {
+                actions.take(rest.len() as u64);
+                return;
+            }
         }
     }
 
-    fn follow_online(&mut self, input: &[u8], actions: &mut Actions) -> u64 {
+    fn follow_online(&mut self, input: &[u8], came_early: bool, actions: &mut Actions) -> u64 {
         let Some(kind) = self.ledger.awaited_by_online().map(|entry| entry.request) else {
-            if input.len() > MAX_EARLY {
+            self.online_is_early = input.len() <= MAX_EARLY;
+            if !self.online_is_early {
                 self.lose_online(actions);
             }
             return 0;
@@ -172,11 +179,28 @@ impl HttpConversation {
             Heard::Response(response) => self.handle_online_response(response, actions),
             Heard::Switch(response) => {
                 self.handle_online_response(response, actions);
-                self.lose_online(actions);
+                self.lose_followed_online(came_early, actions);
             }
-            Heard::Nonsense => self.lose_online(actions),
+            Heard::Nonsense => {
+                if let Some(entry) = self.ledger.awaited_by_online() {
+                    entry.online = Awaited::Never;
+                }
+                self.lose_followed_online(came_early, actions);
+            }
         }
         dealt
+    }
+
+    /// Behind the answer to a request, the rest is lost. If that came before the request did, those behind it came later,
+    /// however many of them are known by now: they may find the place again.
+    fn lose_followed_online(&mut self, came_early: bool, actions: &mut Actions) {
+        if came_early && self.ledger.awaited_by_online().is_some() {
+            self.online = OnlinePlace::Regaining;
+            self.online_reader = ResponseReader::new(self.settings.compares);
+            self.ledger.settle(actions);
+        } else {
+            self.lose_online(actions);
+        }
     }
 
     fn handle_online_response(&mut self, response: Response, actions: &mut Actions) {

@@ -4,7 +4,7 @@
 //! that end with 0xff, each with its kind in its first byte.
 
 use http_mod::Http;
-use tcpcopy_plugin_api::testing::{Cut, Outcome, Transcript, play, play_cut};
+use tcpcopy_plugin_api::testing::{Connection, Cut, Outcome, Transcript, play, play_cut};
 use tcpcopy_plugin_api::{Configuration, Module, Side};
 
 const CONFIGURATIONS: [&str; 6] = [
@@ -39,7 +39,8 @@ pub(crate) fn inspect(input: &[u8]) {
     for cut in [Cut::Everywhere, Cut::Random { seed: (*seed).into() }] {
         let cut_outcome = play_cut(&module, &session.transcript, cut).expect("no misuse");
         if session.is_held {
-            assert_said(&whole, &cut_outcome);
+            // What a new connection is told depends on the answers that were read before it.
+            assert_said(&whole.connections[..1], &cut_outcome.connections[..1]);
         } else {
             assert_same(&whole, &cut_outcome);
         }
@@ -106,12 +107,12 @@ fn assert_same(whole: &Outcome, cut: &Outcome) {
         assert_eq!(whole, cut);
         return;
     }
-    assert_said(whole, cut);
+    assert_said(&whole.connections, &cut.connections);
 }
 
 /// Both say the same, one perhaps more of it.
-fn assert_said(whole: &Outcome, cut: &Outcome) {
-    for (ours, theirs) in whole.connections.iter().zip(&cut.connections) {
+fn assert_said(whole: &[Connection], cut: &[Connection]) {
+    for (ours, theirs) in whole.iter().zip(cut) {
         let common = ours.said.len().min(theirs.said.len());
         assert_eq!(ours.said[..common], theirs.said[..common]);
     }

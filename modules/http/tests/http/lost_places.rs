@@ -156,3 +156,40 @@ fn an_online_answer_may_come_before_its_request() {
     let transcript = Transcript::new().online(&OK[..20]).client(GET).online(&OK[20..]).target(OK);
     assert_eq!(reported(&play("compare = true", &transcript)), [(Some(200), Some(200))]);
 }
+
+#[test]
+fn what_came_early_and_is_no_answer_costs_one_request() {
+    for early in ["no answer", "HTTP/1.1 101 Switching\r\n\r\nno HTTP"] {
+        let transcript = Transcript::new()
+            .online(early)
+            .client(GET.repeat(2))
+            .target(OK.repeat(2))
+            .online(OK)
+            .client(GET)
+            .online(OK)
+            .target(OK);
+        let outcome = play("compare = true", &transcript);
+        assert_eq!(reported(&outcome)[1..], [(Some(200), Some(200)); 2], "{early}");
+    }
+}
+
+#[test]
+fn what_came_early_and_was_lost_is_forgotten() {
+    let transcript = Transcript::new()
+        .online("no answer")
+        .missing(Side::Online, 1)
+        .client(GET.repeat(2))
+        .target(OK.repeat(2))
+        .online("HTTP/1.1 101 Switching\r\n\r\n")
+        .moves();
+    let outcome = play("compare = true", &transcript);
+    assert_eq!(reported(&outcome), [(Some(101), Some(200)), (None, Some(200))]);
+    assert_eq!(outcome.moves, 1);
+}
+
+#[test]
+fn nothing_is_left_of_an_answer_that_ended_with_its_connection() {
+    let transcript =
+        Transcript::new().target("HTTP/1.1 404 ").ends(Side::Target).target(["\n", OK].concat()).moves();
+    assert_eq!(play("", &transcript).moves, 1);
+}

@@ -59,6 +59,9 @@ impl MysqlConversation {
             Heard::File if self.settings.read_only => {
                 return Err(GiveUp::new("the target asks for a file, which no statement that reads does"));
             }
+            Heard::File if self.file != File::NotWanted => {
+                return Err(GiveUp::new("the target asks for a file before it has the one it asked for"));
+            }
             Heard::File => {
                 let sequence = Header::read(input).map_or(0, |header| header.sequence);
                 self.file = File::Wanted(sequence.wrapping_add(1));

@@ -72,6 +72,14 @@ fn a_file_is_said_when_the_target_asks_for_it() {
 }
 
 #[test]
+fn one_file_is_asked_for_at_a_time() {
+    let load = query("LOAD DATA LOCAL INFILE 'f' INTO TABLE t");
+    let asks_twice = said(1, &[b"\xfbf", b"\xfbg"]);
+    let outcome = play(&module(""), &in_().client(&load).target(asks_twice).client(query("SELECT 1")));
+    assert!(outcome.gave_up.unwrap().contains("before it has the one it asked for"));
+}
+
+#[test]
 fn a_statement_is_named_as_the_target_does() {
     let prepare = command(0x16, b"SELECT ?");
     let transcript = |module_compares: bool| {
