@@ -26,6 +26,11 @@ pub(super) fn from_addresses(count: u32) -> Sources {
     }
 }
 
+/// The same, with `each` source ports of theirs from `first` on.
+pub(super) fn from_ports(count: u32, first: u16, each: u16) -> Sources {
+    Sources { ports: Ports::Fixed { first, each }, ..from_addresses(count) }
+}
+
 /// Short connections from 200 addresses.
 pub(crate) fn short(per_second: u32, seconds: u64) -> UsersPlan {
     UsersPlan {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::plans::{
-    KIB, answering, closing, from_addresses, full, keepalive, row, short, slower, tagged, uploads_of,
+    KIB, answering, closing, from_ports, full, keepalive, row, short, slower, tagged, uploads_of,
 };
 use crate::scenario::{Scenario, Tcpcopy};
-use crate::traffic::{Amount, Cut, Ending, Pace, Ports, Reading, ServerPlan, Sources, Style, UsersPlan};
+use crate::traffic::{Amount, Cut, Ending, Pace, Reading, ServerPlan, Style, UsersPlan};
 
 pub(super) fn different_target() -> Vec<Scenario> {
     let differing = |name, about, online, target| Scenario {
@@ -47,10 +47,10 @@ pub(super) fn different_target() -> Vec<Scenario> {
 }
 
 pub(super) fn addresses() -> Vec<Scenario> {
-    let fixed = |count, first, each| Sources { ports: Ports::Fixed { first, each }, ..from_addresses(count) };
-    let clashing = UsersPlan { sources: fixed(100, 20_000, 1), ..keepalive(100, 1000, 4) };
+    let clashing = UsersPlan { sources: from_ports(100, 20_000, 1), ..keepalive(100, 1000, 4) };
     // Twenty users with one port each: a port comes up again after 40 ms.
-    let reusing = |ending| UsersPlan { sources: fixed(20, 30_000, 1), users: 20, ending, ..short(500, 4) };
+    let reusing =
+        |ending| UsersPlan { sources: from_ports(20, 30_000, 1), users: 20, ending, ..short(500, 4) };
     let one_address = Tcpcopy { options: &["-c", "10.30.0.1"], ..Tcpcopy::default() };
     vec![
         Scenario {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::families::v6;
 use super::modules::{COMPARING, served_by};
-use super::plans::{KIB, at, keepalive, row, short, uploads_of};
+use super::plans::{KIB, at, from_ports, keepalive, row, short, uploads_of};
 use crate::mirror::Tunnel;
 use crate::scenario::demand::Demand;
 use crate::scenario::module::Swap;
@@ -21,6 +21,9 @@ pub(super) fn ways() -> Vec<Scenario> {
         demands: &[Demand::Framed],
         ..row(name, about, None, 1.0, UsersPlan::default())
     };
+    // The answers to their copies go to the port that -x names without an address.
+    let from_the_online_port =
+        UsersPlan { sources: from_ports(20, PORT, 1), first_user: 3000, ..keepalive(20, 100, 3) };
     let seen = |name, about, way_back, options| Scenario {
         users: mixed(),
         way_back,
@@ -78,12 +81,15 @@ pub(super) fn ways() -> Vec<Scenario> {
             users: vec![UsersPlan { sources: v6(50), ..keepalive(50, 500, 3) }],
             ..framed_v6
         },
-        seen(
-            "seen-here",
-            "the answers come to the online host, and tcpcopy sees them there",
-            WayBack::OnOnline,
-            &["-c", "10.40.0.x"],
-        ),
+        Scenario {
+            users: [mixed(), vec![from_the_online_port]].concat(),
+            ..seen(
+                "seen-here",
+                "the answers come to the online host, and tcpcopy sees them there",
+                WayBack::OnOnline,
+                &["-c", "10.40.0.x"],
+            )
+        },
         served_by(COMPARING, with_module),
         late_module,
         Scenario { is_recorded: true, drain: Duration::from_secs(60), ..from_assistant },
