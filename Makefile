@@ -84,7 +84,7 @@ check-deb: programs
 	@packaging/deb check $$(packaging/deb build $(TARGET) $(TARGET)/debian)
 
 properties: deps
-	PROPTEST_CASES=$(CASES) $(CARGO) test --release $(WITH_PROPERTIES)
+	PROPTEST_CASES=$(CASES) $(CARGO) test --release --no-fail-fast $(WITH_PROPERTIES)
 
 sim: deps
 	SIM_SEEDS=$(SEEDS) $(CARGO) test --release -p tcpcopy-sim

@@ -314,10 +314,9 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_answer_is_an_error(keep in 0..60_usize) {
+        fn a_cut_answer_is_an_error(cut in any::<prop::sample::Index>()) {
             let whole = Answer::Survey(survey()).body();
-            prop_assume!(keep < whole.len());
-            prop_assert!(Answer::parse(&whole[..keep]).is_err());
+            prop_assert!(Answer::parse(&whole[..cut.index(whole.len())]).is_err());
         }
     }
 }
