@@ -30,7 +30,7 @@ help:
 	@echo 'make fidelity [NAMES=...]  which part of the requests reaches the target, scenario by scenario'
 	@echo 'make bench [NAMES=modules] processor time and memory per 1000 requests, at rising rates and with modules'
 	@echo 'make sim [SEEDS=10000]     the simulated world, many seeds'
-	@echo 'make properties [CASES=20000]  the property tests with that many cases each, others every time'
+	@echo 'make properties [CASES=N]  the property tests with so many cases each, others every time'
 	@echo 'make scenarios             the scenarios that demo and fidelity know'
 	@echo 'make man                   manual pages and shell completions, in TARGET/documents'
 	@echo 'make deb | check-deb       a Debian package, in TARGET/debian; and whether a clean Debian can use it'

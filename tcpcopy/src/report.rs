@@ -141,7 +141,7 @@ fn add_ignored(table: &mut Table, engine: &Statistics) {
 
 const fn explanation(reason: Ignored) -> &'static str {
     match reason {
-        Ignored::NotMapped => "sent to no online address of -x",
+        Ignored::NotMapped => "sent to no online address of -x, or by a target",
         Ignored::NotSampled => "of connections that -r, -g or --share leaves out",
         Ignored::NotWhole => "of connections whose beginning was not captured, left out by -O",
         Ignored::BeforeFirstTurn => {

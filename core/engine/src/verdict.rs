@@ -104,7 +104,7 @@ impl Verdict {
 /// Why captured packets were not taken into a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ignored {
-    /// Sent to no online address of a mapping.
+    /// Sent to no online address of a mapping, or by a target.
     NotMapped,
     /// Of a connection that the sampling (`-r`, `-g`) or the share (`--share`) leaves out.
     NotSampled,

@@ -193,10 +193,15 @@ impl HttpConversation {
     }
 
     fn lose_online(&mut self, actions: &mut Actions) {
-        self.online = OnlinePlace::Lost;
+        self.ledger.forget_online();
+        self.leave_online(OnlinePlace::Lost, actions);
+    }
+
+    /// What was read of the online server's stream is of no use any more.
+    fn leave_online(&mut self, place: OnlinePlace, actions: &mut Actions) {
+        self.online = place;
         self.online_reader = ResponseReader::new(self.settings.compares);
         self.online_is_early = false;
-        self.ledger.forget_online();
         self.ledger.settle(actions);
     }
 

@@ -3,7 +3,7 @@
 /// Why a captured datagram was not copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Uncopied {
-    /// Sent to no online address of a mapping.
+    /// Sent to no online address of a mapping, or by a target.
     NotMapped,
     /// Left out by sampling or by the share.
     NotSampled,
@@ -45,7 +45,7 @@ impl Uncopied {
     #[must_use]
     pub const fn explanation(self) -> &'static str {
         match self {
-            Self::NotMapped => "sent to no online address of -x",
+            Self::NotMapped => "sent to no online address of -x, or by a target",
             Self::NotSampled => "of users that -r, -g or --share leaves out",
             Self::Truncated => "captured without all of their payload; see -S",
             Self::TooLong => "longer than IPv4 allows, of users over IPv6",

@@ -5,7 +5,7 @@ use tcpcopy_plugin_api::{Actions, Answer, GiveUp, Timestamp};
 
 use super::{Doubt, HttpConversation, OnlinePlace, Reading, TargetPlace};
 
-use crate::response::{Heard, Response, ResponseReader};
+use crate::response::{Heard, Response};
 use crate::seek::{Seeker, Sought, status_line};
 
 /// So many bytes of the online server are kept for a request that was not captured yet.
@@ -130,35 +130,25 @@ impl HttpConversation {
 
     pub(super) fn read_online(&mut self, input: &[u8], actions: &mut Actions) {
         let came_early = std::mem::take(&mut self.online_is_early);
+        if self.online == OnlinePlace::Regaining {
+            if !BEGINNING.iter().zip(input).all(|(expected, found)| expected == found) {
+                self.lose_online(actions);
+            } else if input.len() < BEGINNING.len() {
+                return;
+            } else {
+                self.online = OnlinePlace::Following;
+            }
+        }
         let mut rest = input;
-        while !rest.is_empty() {
-            let dealt = match self.online {
-                OnlinePlace::Unwanted | OnlinePlace::Lost => {
-                    actions.take(rest.len() as u64);
-                    return;
-                }
-                OnlinePlace::Regaining => {
-                    if !BEGINNING.iter().zip(rest).all(|(expected, found)| expected == found) {
-                        self.lose_online(actions);
-                        continue;
-                    }
-                    if rest.len() < BEGINNING.len() {
-                        return;
-                    }
-                    self.online = OnlinePlace::Following;
-                    continue;
-                }
-                OnlinePlace::Following => self.follow_online(rest, came_early, actions),
-            };
-            let is_followed = self.online == OnlinePlace::Following;
-            if dealt == 0 && is_followed {
+        while self.online == OnlinePlace::Following && !rest.is_empty() {
+            let dealt = self.follow_online(rest, came_early, actions);
+            if dealt == 0 && self.online == OnlinePlace::Following {
                 return;
             }
             rest = rest.get(usize::try_from(dealt).unwrap_or(usize::MAX)..).unwrap_or_default();
-            if !is_followed {
-                actions.take(rest.len() as u64);
-                return;
-            }
+        }
+        if !rest.is_empty() {
+            actions.take(rest.len() as u64);
         }
     }
 
@@ -195,9 +185,7 @@ impl HttpConversation {
     /// however many of them are known by now: they may find the place again.
     fn lose_followed_online(&mut self, came_early: bool, actions: &mut Actions) {
         if came_early && self.ledger.awaited_by_online().is_some() {
-            self.online = OnlinePlace::Regaining;
-            self.online_reader = ResponseReader::new(self.settings.compares);
-            self.ledger.settle(actions);
+            self.leave_online(OnlinePlace::Regaining, actions);
         } else {
             self.lose_online(actions);
         }
