@@ -9,6 +9,10 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 const VXLAN_PORT: u16 = 4789;
 const GENEVE_PORT: u16 = 6081;
 const PROTOCOL_GRE: i32 = 47;
+/// No frame is longer: of IPv4, with an Ethernet header and two VLAN tags.
+const LONGEST_FRAME: i32 = 65_535 + 22;
+/// In immediate mode every frame takes as much of it as the longest: room for a thousand, while others have the processor.
+const BUFFER: i32 = 64 << 20;
 /// Names the mirror among several.
 const SESSION: u16 = 7;
 
@@ -66,18 +70,25 @@ impl Tunnel {
 /// # Errors
 /// When the device cannot be captured on, or a copy cannot be sent, because it is too long for the way among others.
 pub fn run(tunnel: Tunnel, device: &str, filter: &str, to: IpAddr, ready: impl FnOnce()) -> Result<()> {
-    let capture = Capture::from_device(device)?.snaplen(262_144).immediate_mode(true);
+    let capture =
+        Capture::from_device(device)?.snaplen(LONGEST_FRAME).buffer_size(BUFFER).immediate_mode(true);
     let mut capture = capture.open().with_context(|| format!("cannot capture on {device}"))?;
     capture.direction(Direction::In)?;
     capture.filter(filter, true)?;
     let (socket, to) = tunnel.way(to).with_context(|| format!("cannot send to {to}"))?;
     ready();
-    for number in 0.. {
-        let packet = capture.next_packet().context("capturing failed")?;
+    let mut number = 0;
+    loop {
+        let packet = match capture.next_packet() {
+            Ok(packet) => packet,
+            // Nothing came in for a while.
+            Err(pcap::Error::TimeoutExpired) => continue,
+            Err(error) => return Err(error).context("capturing failed"),
+        };
         let copy = [tunnel.header(number), packet.data.to_vec()].concat();
+        number += 1;
         socket
             .send_to(&copy, &to)
             .with_context(|| format!("a packet of {} bytes was not sent", copy.len()))?;
     }
-    Ok(())
 }

@@ -98,6 +98,7 @@ pub fn run(
     let Sums { users, online, target, tally } = account.sums();
     let mut complaints = complaints_about(scenario, &tally, &users);
     complaints.append(&mut stage.clients_complaints()?);
+    complaints.extend(stage.mirror_complaint()?);
     complaints.extend(account.databases.iter().flat_map(|databases| databases.account.examples.clone()));
     let reports = stage.reports()?;
     complaints.extend(complaints_about_ends(ends.iter().filter(|end| peers.obeys(&end.name))));

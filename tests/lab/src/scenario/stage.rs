@@ -326,6 +326,13 @@ impl<'s> Stage<'s> {
         Ok(complaints)
     }
 
+    /// A mirror does not end by itself: if it has, the rest was not copied, and it is not tcpcopy's fault.
+    pub(crate) fn mirror_complaint(&mut self) -> Result<Option<String>> {
+        let Some(mirror) = &mut self.mirror else { return Ok(None) };
+        let ended = mirror.ended()?;
+        Ok(ended.map(|status| format!("the mirror ended with {status}: {}", mirror.last_words())))
+    }
+
     /// Makes an event happen; returns what was said to it.
     pub(crate) fn act(&mut self, action: Action) -> Result<Vec<Answer>> {
         let mut answers = Vec::new();
