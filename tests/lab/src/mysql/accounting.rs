@@ -4,6 +4,7 @@
 //! the target had dropped it: there, what the target executed is made of pieces of what the online server executed,
 //! and a module's own words stand before a piece: the login and what restores the session.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -110,22 +111,8 @@ impl Account {
     pub fn of(online: &GeneralLog, target: &GeneralLog) -> Self {
         let sessions: Vec<Vec<&Command>> = online.sessions.iter().map(expected).collect();
         let mut ledger = Ledger::new(&sessions, online.captured_from);
-        let mut pieces = Vec::new();
-        let mut surplus = Surplus::of(&sessions, target);
         for session in &target.sessions {
-            let mut commands: Vec<&Command> = session.commands.iter().collect();
-            if surplus.ends_repeated(session) {
-                commands.pop();
-                ledger.account.repeated += 1;
-            }
-            if !ledger.claim_whole(&commands) {
-                pieces.push(commands);
-            }
-        }
-        // The longest are the least ambiguous.
-        pieces.sort_by_key(|commands| std::cmp::Reverse(commands.len()));
-        for commands in &pieces {
-            ledger.claim_pieces(commands);
+            ledger.enter(&session.commands.iter().collect::<Vec<_>>());
         }
         ledger.close()
     }
@@ -162,34 +149,6 @@ fn executed(online: &GeneralLog, target: &GeneralLog) -> Vec<Executed> {
     kinds.into_iter().map(row).collect()
 }
 
-/// How much oftener the target executed each command than the online server did.
-struct Surplus<'s>(HashMap<Content<'s>, i64>);
-
-impl<'s> Surplus<'s> {
-    fn of(online: &[Vec<&'s Command>], target: &'s GeneralLog) -> Self {
-        let mut surplus = HashMap::new();
-        for command in online.iter().flatten() {
-            *surplus.entry(content(command)).or_default() -= 1;
-        }
-        for command in target.sessions.iter().flat_map(|session| &session.commands) {
-            *surplus.entry(content(command)).or_default() += 1;
-        }
-        Self(surplus)
-    }
-
-    /// Whether the session was dropped while it executed a command that was executed again elsewhere.
-    fn ends_repeated(&mut self, session: &'s Session) -> bool {
-        let last = session.commands.last().filter(|last| last.kind != "Quit" && !restores(last));
-        let Some(surplus) =
-            last.and_then(|last| self.0.get_mut(&content(last))).filter(|surplus| **surplus > 0)
-        else {
-            return false;
-        };
-        *surplus -= 1;
-        true
-    }
-}
-
 /// What of a session the target is to execute.
 fn expected(session: &Session) -> Vec<&Command> {
     session.commands.iter().filter(|command| !command.argument.contains(HELD_BACK)).collect()
@@ -211,6 +170,10 @@ fn content(command: &Command) -> Content<'_> {
     (command.kind, &command.argument)
 }
 
+fn contents<'c>(commands: &[&'c Command]) -> Vec<Content<'c>> {
+    commands.iter().map(|command| content(command)).collect()
+}
+
 /// A command of the online server: which session, and where in it.
 type Spot = (usize, usize);
 
@@ -218,6 +181,10 @@ type Spot = (usize, usize);
 struct Ledger<'l> {
     online: &'l [Vec<&'l Command>],
     claimed: Vec<Vec<bool>>,
+    /// How far the target has come in each session.
+    reached: Vec<usize>,
+    /// What the target executed last of each session, if its connection did not end there by the user's wish.
+    interrupted: Vec<Option<Content<'l>>>,
     spots: HashMap<Content<'l>, Vec<Spot>>,
     whole: HashMap<Vec<Content<'l>>, Vec<usize>>,
     captured_from: usize,
@@ -229,22 +196,76 @@ impl<'l> Ledger<'l> {
         let mut spots = HashMap::<_, Vec<Spot>>::new();
         let mut whole = HashMap::<_, Vec<usize>>::new();
         for (index, commands) in online.iter().enumerate() {
-            whole.entry(commands.iter().map(|command| content(command)).collect()).or_default().push(index);
+            whole.entry(contents(commands)).or_default().push(index);
             for (place, command) in commands.iter().enumerate() {
                 spots.entry(content(command)).or_default().push((index, place));
             }
         }
         let claimed = online.iter().map(|commands| vec![false; commands.len()]).collect();
-        Self { online, claimed, spots, whole, captured_from, account: Account::default() }
+        Self {
+            online,
+            claimed,
+            reached: vec![0; online.len()],
+            interrupted: vec![None; online.len()],
+            spots,
+            whole,
+            captured_from,
+            account: Account::default(),
+        }
+    }
+
+    /// What one session of the target executed; sessions come in the order of their logins.
+    fn enter(&mut self, commands: &[&'l Command]) {
+        if self.claim_whole(commands) {
+            return;
+        }
+        let Some(owner) = self.owner(commands) else {
+            commands.iter().for_each(|command| self.blame(command));
+            return;
+        };
+        let rest = self.pass_front(owner, commands);
+        self.claim_part(owner, rest);
+        let last = commands.last().filter(|last| last.kind != "Quit" && !restores(last));
+        self.interrupted[owner] = last.map(|last| content(last));
     }
 
     fn claim_whole(&mut self, commands: &[&'l Command]) -> bool {
-        let list: Vec<_> = commands.iter().map(|command| content(command)).collect();
-        let Some(index) = self.whole.get_mut(&list).and_then(Vec::pop) else {
+        let Some(alike) = self.whole.get_mut(&contents(commands)) else {
             return false;
         };
-        self.account.in_order += self.claim((index, 0), commands.len());
-        true
+        while let Some(index) = alike.pop() {
+            if !self.claimed[index].contains(&true) {
+                self.account.in_order += self.claim((index, 0), commands.len());
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The session of the online server that these commands are a part of: what few others said tells most. Of alike
+    /// ones that which goes on with them.
+    fn owner(&self, commands: &[&Command]) -> Option<usize> {
+        let mut evidence = vec![0.0; self.online.len()];
+        let said = || commands.iter().filter(|command| !restores(command));
+        for spots in said().filter_map(|command| self.spots.get(&content(command))) {
+            let mut holders: Vec<usize> = spots.iter().map(|&(session, _)| session).collect();
+            holders.dedup();
+            let weight = 1.0 / holders.len() as f64;
+            holders.into_iter().for_each(|session| evidence[session] += weight);
+        }
+        let first = said().next().map(|command| content(command));
+        let goes_on = |session: usize| {
+            let next = self.online[session].get(self.reached[session]..).unwrap_or_default();
+            next.iter().find(|command| !restores(command)).map(|command| content(command)) == first
+        };
+        let sessions = evidence.into_iter().enumerate().filter(|(_, evidence)| *evidence > 0.0);
+        let best = sessions.max_by(|(session, evidence), (other, of_other)| {
+            // Sums of the same weights in another order differ in their last digits.
+            let alike = (evidence - of_other).abs() < 1e-9;
+            let by_evidence = if alike { Ordering::Equal } else { evidence.total_cmp(of_other) };
+            by_evidence.then_with(|| goes_on(*session).cmp(&goes_on(*other))).then(other.cmp(session))
+        });
+        best.map(|(session, _)| session)
     }
 
     /// Marks commands as executed by the target; returns how many of them were wanted.
@@ -259,47 +280,54 @@ impl<'l> Ledger<'l> {
         self.online[session][from..from + length].iter().filter(wanted).count() as u64
     }
 
-    fn claim_pieces(&mut self, commands: &[&Command]) {
+    /// Passes over what a session of the target began with beside what the user had yet to say: words that restore the
+    /// user's session, and the command that was being executed when the connection before it ended.
+    fn pass_front<'c>(&mut self, owner: usize, commands: &'c [&'l Command]) -> &'c [&'l Command] {
         let front = commands.iter().take_while(|command| restores(command)).count();
-        let candidates = (0..=front.min(commands.len().saturating_sub(1)))
-            .filter_map(|skipped| Some((skipped, self.longest(&commands[skipped..], None)?)));
-        // What restores a session looks like the beginning of others: what follows it tells whose it is. And the login
-        // that online executed before the capture is not it, where what follows was captured.
+        let repeats = self.interrupted[owner].is_some()
+            && commands.get(front).map(|command| content(command)) == self.interrupted[owner];
+        let last = (front + usize::from(repeats)).min(commands.len().saturating_sub(1));
+        let candidates =
+            (0..=last).filter_map(|skipped| Some((skipped, self.longest(owner, &commands[skipped..])?)));
+        // What restores a session looks like its beginning: what follows it tells. And the login that online executed
+        // before the capture is not it, where what follows was captured.
         let best = candidates.max_by_key(|&(skipped, (spot, length))| {
-            (skipped + length > front, self.wanted(spot, length), length, std::cmp::Reverse(skipped))
+            (skipped + length > front, self.wanted(spot, length), length, Reverse(skipped))
         });
-        let mut next = best.map_or(front, |(skipped, _)| skipped);
-        self.account.restoring += next as u64;
-        let mut reached = None;
-        while next < commands.len() {
-            let Some((spot, length)) = self.longest(&commands[next..], reached) else {
-                self.blame(commands[next]);
-                next += 1;
+        let passed = best.map_or(front, |(skipped, _)| skipped);
+        let repeated = passed.saturating_sub(front);
+        self.account.repeated += repeated as u64;
+        self.account.restoring += (passed - repeated) as u64;
+        &commands[passed..]
+    }
+
+    fn claim_part(&mut self, owner: usize, mut commands: &[&Command]) {
+        while let [first, others @ ..] = commands {
+            let Some((spot, length)) = self.longest(owner, commands) else {
+                self.blame(first);
+                commands = others;
                 continue;
             };
             let wanted = self.claim(spot, length);
-            let follows = reached.is_none_or(|(session, place)| session == spot.0 && place <= spot.1);
-            if follows {
+            if spot.1 >= self.reached[owner] {
                 self.account.in_order += wanted;
-                reached = Some((spot.0, spot.1 + length));
+                self.reached[owner] = spot.1 + length;
             } else if wanted > 0 {
                 self.account.out_of_order += wanted;
-                self.example("out of order", commands[next]);
+                self.example("out of order", first);
             }
-            next += length;
+            commands = &commands[length..];
         }
     }
 
-    /// The longest unclaimed piece that these commands begin with; of equal ones that which goes on in the session,
-    /// behind the place, that was reached.
-    fn longest(&self, commands: &[&Command], reached: Option<Spot>) -> Option<(Spot, usize)> {
-        let spots = self.spots.get(&content(commands[0]))?;
-        let lengths = spots.iter().map(|&spot| (spot, self.common(spot, commands)));
-        lengths.filter(|(_, length)| *length > 0).max_by_key(|((session, place), length)| {
-            let follows =
-                reached.is_some_and(|(in_session, behind)| in_session == *session && behind <= *place);
-            (follows, *length, std::cmp::Reverse(*place))
-        })
+    /// The longest unclaimed piece of the session that these commands begin with, preferably behind what was reached.
+    fn longest(&self, owner: usize, commands: &[&Command]) -> Option<(Spot, usize)> {
+        let spots = self.spots.get(&content(commands.first()?))?;
+        let spots = spots.iter().filter(|(session, _)| *session == owner);
+        let lengths = spots.map(|&spot| (spot, self.common(spot, commands)));
+        lengths
+            .filter(|(_, length)| *length > 0)
+            .max_by_key(|((_, place), length)| (*place >= self.reached[owner], *length, Reverse(*place)))
     }
 
     fn common(&self, (session, place): Spot, commands: &[&Command]) -> usize {
@@ -398,15 +426,45 @@ mod tests {
     #[test]
     fn words_that_restore_a_session_are_not_taken_for_the_beginning_of_another() {
         let online = log("Connect set_x set_y a b c; Connect set_x set_y d e f g");
-        let target = "Connect set_x set_y f g; Connect set_x set_y a b; Connect set_x set_y c; Connect set_x set_y d e";
+        let target = "Connect set_x set_y d e; Connect set_x set_y a b; Connect set_x set_y f g; Connect set_x set_y c";
         assert_eq!(figures(&online, target), [13, 0, 0, 0, 0, 6]);
     }
 
     #[test]
+    fn the_parts_of_a_session_are_in_order_too() {
+        let online = log("Connect set_x a b c d e");
+        assert_eq!(figures(&online, "Connect set_x a b e; Connect set_x c d"), [5, 2, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn what_every_session_says_is_claimed_from_the_session_that_what_few_say_belongs_to() {
+        let online = log("Connect begin a commit begin b commit; Connect begin c commit begin d e commit");
+        let target = "Connect begin a commit; Connect begin c commit begin d; Connect begin b commit; Connect e commit";
+        assert_eq!(figures(&online, target), [15, 0, 0, 0, 0, 2]);
+        let target = "Connect begin a commit; Connect begin c commit begin d; Connect commit begin b commit; Connect e";
+        assert_eq!(
+            figures(&online, target),
+            [14, 0, 1, 0, 0, 2],
+            "commit repeated in one, missing in the other"
+        );
+    }
+
+    #[test]
+    fn of_alike_sessions_that_is_claimed_which_goes_on_so() {
+        let online = log("Connect a b c; Connect a b c; Connect a b c");
+        let target = "Connect a b; Connect a; Connect c; Connect a b c; Connect b c";
+        assert_eq!(figures(&online, target), [12, 0, 0, 0, 0, 2]);
+    }
+
+    #[test]
     fn what_the_target_executed_when_it_dropped_the_session_is_repeated() {
-        let online = log("Connect a b c");
-        assert_eq!(figures(&online, "Connect a b; Connect b c"), [4, 0, 0, 0, 0, 1]);
-        assert_eq!(figures(&online, "Connect a b; Connect a b c"), [4, 0, 0, 1, 0, 1]);
+        let online = log("Connect a b b c");
+        for target in ["Connect a b b; Connect b c", "Connect a b; Connect b b c"] {
+            assert_eq!(figures(&online, target), [5, 0, 0, 0, 0, 1]);
+            assert_eq!(Account::of(&online, &log(target)).repeated, 1);
+        }
+        assert_eq!(Account::of(&online, &log("Connect a b; Connect b c")).repeated, 0);
+        assert_eq!(figures(&log("Connect a b c"), "Connect a b; Connect a b c"), [4, 0, 0, 2, 0, 1]);
     }
 
     #[test]
