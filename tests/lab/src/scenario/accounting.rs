@@ -92,6 +92,13 @@ pub fn complaints(reports: &[Value], seen: Seen) -> Vec<String> {
     complaints
 }
 
+/// What may have spoiled a scenario beside the programs under test: a machine too busy to let them read what they capture.
+pub(crate) fn kernel_drops(reports: &[Value]) -> Option<String> {
+    let dropped = |report: &Value| report.pointer("/capture/kernel_dropped").and_then(Value::as_u64);
+    let dropped: u64 = reports.iter().filter_map(dropped).sum();
+    (dropped > 0).then(|| format!("(the kernel dropped {dropped} frames that tcpcopy did not read in time)"))
+}
+
 /// Sums inside one report: what came in went somewhere.
 fn contradictions(report: &Report) -> Vec<String> {
     let Report { sessions, turns, bytes, modules, .. } = report;
@@ -217,7 +224,10 @@ mod tests {
     #[test]
     fn losses_without_a_reason_are_found_unless_the_kernel_dropped() {
         assert_eq!(count(&report(), 0, 106), 1);
-        assert_eq!(count(&with("/capture/kernel_dropped", 1), 0, 106), 0);
+        let dropped = with("/capture/kernel_dropped", 1);
+        assert_eq!(count(&dropped, 0, 106), 0);
+        assert!(kernel_drops(&[report(), dropped]).unwrap().contains("dropped 1 frames"));
+        assert_eq!(kernel_drops(&[report()]), None);
     }
 
     #[test]

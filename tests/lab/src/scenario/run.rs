@@ -117,6 +117,9 @@ pub fn run(
             requests: (users.requests, target.requests),
         },
     ));
+    if !complaints.is_empty() {
+        complaints.extend(accounting::kernel_drops(&reports));
+    }
     let outcome = Outcome {
         scenario: scenario.name.to_owned(),
         peers: peers.label().to_owned(),
