@@ -1,6 +1,7 @@
 //! What a conversation answers with.
 
 use crate::Exchange;
+use crate::abi::Call;
 
 /// A moment, in microseconds since the Unix epoch by the clock of the machine that captures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,9 +86,8 @@ pub enum Action<'a> {
 /// costs no allocation.
 #[derive(Clone, Debug, Default)]
 pub struct Actions {
-    now: Timestamp,
-    at: Timestamp,
-    turn_said_at: Option<Timestamp>,
+    /// As it crosses the boundary of a library, so that it crosses without being put together anew.
+    call: Call,
     steps: Vec<Step>,
     bytes: Vec<u8>,
     exchanges: Vec<Exchange>,
@@ -151,7 +151,12 @@ impl Actions {
     ///
     /// `at` is what [`Self::at`] gives, `turn_said_at` what [`Self::turn_said_at`] gives. For hosts and test kits.
     pub fn begin(&mut self, now: Timestamp, at: Timestamp, turn_said_at: Option<Timestamp>) {
-        (self.now, self.at, self.turn_said_at) = (now, at, turn_said_at);
+        self.begin_call(Call::new(now, at, turn_said_at));
+    }
+
+    /// The same for a call that came over the boundary of a library.
+    pub(crate) fn begin_call(&mut self, call: Call) {
+        self.call = call;
         self.steps.clear();
         self.bytes.clear();
         self.exchanges.clear();
@@ -162,14 +167,14 @@ impl Actions {
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.now
+        Timestamp(self.call.now)
     }
 
     /// When the last byte of the input was captured: of the target's answers, by intercept, on the clock of tcpcopy's host as
     /// far as that can be told (to a tenth of a millisecond or so on one network). Without input: the present moment.
     #[must_use]
     pub fn at(&self) -> Timestamp {
-        self.at
+        Timestamp(self.call.at)
     }
 
     /// When the last byte so far of the oldest turn that is open was first said to the target; `None` when no turn is
@@ -177,7 +182,7 @@ impl Actions {
     /// the whole call, whatever turns it completes: who measures completes one in each call, and leaves the rest.
     #[must_use]
     pub fn turn_said_at(&self) -> Option<Timestamp> {
-        self.turn_said_at
+        self.call.turn_said_at()
     }
 
     // Client bytes, in order.
@@ -298,6 +303,10 @@ impl Actions {
     }
 
     // For who carries them out.
+
+    pub(crate) fn call(&self) -> Call {
+        self.call
+    }
 
     /// Whether nothing is wanted.
     #[must_use]

@@ -73,38 +73,60 @@ impl GuardedConversation {
         Self { author, actions: Actions::default(), exchanges: Vec::new(), labels: Vec::new(), text }
     }
 
+    /// Inlined down to [`ask`](Self::ask), so that the reply is made where the caller wants it: copying one costs more than
+    /// the call.
+    #[inline(always)]
     fn answer(
         &mut self,
         call: Call,
         ask: impl FnOnce(&mut dyn Conversation, &mut Actions) -> Result<(), GiveUp>,
     ) -> Reply<'_> {
+        let outcome = self.ask(call, ask);
+        self.reply(outcome)
+    }
+
+    fn ask(
+        &mut self,
+        call: Call,
+        ask: impl FnOnce(&mut dyn Conversation, &mut Actions) -> Result<(), GiveUp>,
+    ) -> Outcome {
         let Self { author: Some(author), actions, .. } = self else {
-            return Reply::bare(Outcome::FAULT, &self.text);
+            return Outcome::FAULT;
         };
-        call.begin(actions);
+        actions.begin_call(call);
         match guarded(|| ask(&mut **author, actions)) {
-            Ok(Ok(())) => self.reply(),
+            Ok(Ok(())) => {
+                self.mirror_exchanges();
+                Outcome::DONE
+            }
             Ok(Err(give_up)) => {
                 self.text = give_up.reason().as_bytes().to_vec();
-                Reply::bare(Outcome::of(&give_up), &self.text)
+                Outcome::of(&give_up)
             }
             Err(panic) => {
                 self.disable(panic);
-                Reply::bare(Outcome::FAULT, &self.text)
+                Outcome::FAULT
             }
         }
     }
 
-    fn reply(&mut self) -> Reply<'_> {
-        let (steps, bytes, exchanges) = self.actions.as_raw();
+    fn mirror_exchanges(&mut self) {
         self.exchanges.clear();
         self.labels.clear();
-        for exchange in exchanges {
+        for exchange in self.actions.as_raw().2 {
             self.exchanges.push(RawExchange::of(exchange));
             self.labels.extend_from_slice(exchange.label.as_bytes());
         }
+    }
+
+    #[inline(always)]
+    fn reply(&self, outcome: Outcome) -> Reply<'_> {
+        if outcome != Outcome::DONE {
+            return Reply::bare(outcome, &self.text);
+        }
+        let (steps, bytes, _) = self.actions.as_raw();
         Reply {
-            outcome: Outcome::DONE,
+            outcome,
             steps: raw_steps(steps).into(),
             bytes: bytes.into(),
             exchanges: self.exchanges.as_slice().into(),
@@ -120,34 +142,42 @@ impl GuardedConversation {
 }
 
 impl RawConversation for GuardedConversation {
+    #[inline(always)]
     fn opened(&mut self, call: Call) -> Reply<'_> {
         self.answer(call, |author, actions| author.opened(actions))
     }
 
+    #[inline(always)]
     fn client(&mut self, call: Call, input: RSlice<'_, u8>) -> Reply<'_> {
         self.answer(call, |author, actions| author.client(input.as_slice(), actions))
     }
 
+    #[inline(always)]
     fn target(&mut self, call: Call, input: RSlice<'_, u8>) -> Reply<'_> {
         self.answer(call, |author, actions| author.target(input.as_slice(), actions))
     }
 
+    #[inline(always)]
     fn online(&mut self, call: Call, input: RSlice<'_, u8>) -> Reply<'_> {
         self.answer(call, |author, actions| author.online(input.as_slice(), actions))
     }
 
+    #[inline(always)]
     fn missing(&mut self, call: Call, side: RawSide, count: u64) -> Reply<'_> {
         self.answer(call, |author, actions| author.missing(side.into(), count, actions))
     }
 
+    #[inline(always)]
     fn ended(&mut self, call: Call, side: RawSide) -> Reply<'_> {
         self.answer(call, |author, actions| author.ended(side.into(), actions))
     }
 
+    #[inline(always)]
     fn reconnected(&mut self, call: Call) -> Reply<'_> {
         self.answer(call, |author, actions| author.reconnected(actions))
     }
 
+    #[inline(always)]
     fn timer(&mut self, call: Call) -> Reply<'_> {
         self.answer(call, |author, actions| author.timer(actions))
     }

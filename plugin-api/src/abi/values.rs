@@ -122,21 +122,29 @@ pub struct RawAddress {
     pub is_ipv6: bool,
 }
 
+impl Default for Call {
+    fn default() -> Self {
+        Self::new(Timestamp(0), Timestamp(0), None)
+    }
+}
+
 impl Call {
+    pub(crate) fn new(
+        Timestamp(now): Timestamp,
+        Timestamp(at): Timestamp,
+        turn_said_at: Option<Timestamp>,
+    ) -> Self {
+        Self { now, at, turn_said_at: turn_said_at.map_or(u64::MAX, |said| said.0) }
+    }
+
     /// What the call's actions answer.
     #[must_use]
     pub fn of(actions: &Actions) -> Self {
-        Self {
-            now: actions.now().0,
-            at: actions.at().0,
-            turn_said_at: actions.turn_said_at().map_or(u64::MAX, |said| said.0),
-        }
+        actions.call()
     }
 
-    /// Empties `actions` for this call.
-    pub(super) fn begin(self, actions: &mut Actions) {
-        let turn_said_at = (self.turn_said_at != u64::MAX).then_some(Timestamp(self.turn_said_at));
-        actions.begin(Timestamp(self.now), Timestamp(self.at), turn_said_at);
+    pub(crate) fn turn_said_at(self) -> Option<Timestamp> {
+        (self.turn_said_at != u64::MAX).then_some(Timestamp(self.turn_said_at))
     }
 }
 

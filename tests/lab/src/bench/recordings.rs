@@ -19,9 +19,10 @@ struct Recording {
     users: fn() -> UsersPlan,
 }
 
-const RECORDINGS: [Recording; 2] = [
+const RECORDINGS: [Recording; 3] = [
     Recording { name: "100 000 short connections", users: || plans::short(5000, 20) },
     Recording { name: "1000 connections × 100 requests", users: || plans::keepalive(1000, 10_000, 10) },
+    Recording { name: "5000 connections × 20 requests", users: || plans::keepalive(5000, 10_000, 10) },
 ];
 
 /// How it is replayed by us, and by the C tool: a top speed it does not have.
