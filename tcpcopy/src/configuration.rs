@@ -84,26 +84,6 @@ pub(crate) fn in_a_loop(flags: &Flags, command: &str) -> Result<ReplayOptions, F
     of(flags)
 }
 
-/// The same for a command about the way back over intercept, and the intercepts.
-///
-/// # Errors
-/// As of [`in_a_loop`], and where there are none.
-pub(crate) fn over_intercept(
-    flags: &Flags,
-    command: &str,
-) -> Result<(ReplayOptions, InterceptChoice), Failure> {
-    let options = in_a_loop(flags, command)?;
-    match &options.way_back {
-        WayBackChoice::Intercepts(choice) => {
-            let intercepts = choice.clone();
-            Ok((options, intercepts))
-        }
-        WayBackChoice::Devices(_) | WayBackChoice::Nobody => Err(Failure::WrongValue(format!(
-            "{command} is about the way over intercept: name its host with -s, and leave --intercept-on out"
-        ))),
-    }
-}
-
 fn engine_options(flags: &Flags, sources: Option<SourcePool>) -> EngineOptions {
     let response_timeout = Duration::from_secs(flags.response_timeout);
     EngineOptions {
@@ -401,21 +381,17 @@ mod tests {
     }
 
     #[test]
-    fn commands_about_the_way_over_intercept_refuse_what_goes_another() {
+    fn commands_about_the_way_there_and_back_refuse_what_has_none() {
         let refused = |arguments: &[&str]| {
             let x = ["tcpcopy", "-x", "80-10.10.3.2:80"];
             let flags = Flags::try_parse_from(x.iter().chain(arguments)).unwrap();
-            over_intercept(&flags, "plan").unwrap_err().to_string()
+            in_a_loop(&flags, "plan").unwrap_err().to_string()
         };
         for (arguments, sentence) in [
             (&["--udp"][..], "plan is about TCP: with --udp there is no intercept, and nothing comes back"),
             (
                 &["--dry-run", "/tmp/x.pcapng"],
                 "plan is about the way to the target and back: leave --dry-run out, which goes nowhere",
-            ),
-            (
-                &["--intercept-on", "eth1"],
-                "plan is about the way over intercept: name its host with -s, and leave --intercept-on out",
             ),
         ] {
             assert_eq!(refused(arguments), sentence);

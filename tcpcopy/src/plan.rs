@@ -1,4 +1,4 @@
-//! `tcpcopy plan`: prints, for the options of a replay, what is to be done on each of the three hosts before it. It looks at
+//! `tcpcopy plan`: prints, for the options of a replay, what is to be done on each of its hosts before it. It looks at
 //! nothing and changes nothing; `tcpcopy doctor` looks whether it was done.
 
 mod hosts;
@@ -26,10 +26,10 @@ impl Plan {
     /// # Errors
     /// [`Failure`] for options that cannot be replayed with.
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let (replay, intercepts) = configuration::over_intercept(&self.flags, "plan")?;
+        let replay = configuration::in_a_loop(&self.flags, "plan")?;
         // Behind the program's name and the command.
         let options: Vec<String> = env::args().skip(2).map(|word| shell_word(&word)).collect();
-        let hosts = Hosts { replay: &replay, intercepts: &intercepts, options: &options.join(" ") };
+        let hosts = Hosts { replay: &replay, options: &options.join(" ") };
         // Nobody may be there to read it.
         let _ = io::stdout().write_all(hosts.to_string().as_bytes());
         Ok(())

@@ -1,11 +1,11 @@
-//! The three hosts of a replay, and the commands for each.
+//! The hosts of a replay, and the commands for each.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use tcpcopy_core::engine::{Mapping, SourcePool};
 use tcpcopy_core::feed::DEFAULT_PORT;
-use tcpcopy_core::runtime::{InterceptChoice, ReplayOptions, TransmitChoice};
+use tcpcopy_core::runtime::{InterceptChoice, ReplayOptions, SightingChoice, TransmitChoice, WayBackChoice};
 
 use super::prefix::Prefix;
 use crate::configuration::without_repetitions;
@@ -13,24 +13,41 @@ use crate::configuration::without_repetitions;
 /// A replay, as commands for its hosts.
 pub(super) struct Hosts<'a> {
     pub(super) replay: &'a ReplayOptions,
-    pub(super) intercepts: &'a InterceptChoice,
     /// The options of the replay, as they were typed.
     pub(super) options: &'a str,
 }
 
-/// Stands where an address belongs that the options do not tell.
-const ASSISTANT_V6: &str = "ASSISTANT_IPV6";
-const ASSISTANT_V4: &str = "ASSISTANT_IPV4";
+/// Who takes what the targets answer.
+struct Taker {
+    /// In a sentence.
+    name: &'static str,
+    /// Stand where an address of its belongs that the options do not tell.
+    unknown_v4: &'static str,
+    unknown_v6: &'static str,
+}
+
+const ASSISTANT: Taker =
+    Taker { name: "the assistant", unknown_v4: "ASSISTANT_IPV4", unknown_v6: "ASSISTANT_IPV6" };
+const TCPCOPY_HOST: Taker =
+    Taker { name: "the host of tcpcopy", unknown_v4: "TCPCOPY_IPV4", unknown_v6: "TCPCOPY_IPV6" };
 
 impl fmt::Display for Hosts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for target in without_repetitions(&self.targets().collect::<Vec<_>>()) {
             self.target(f, target)?;
         }
-        for assistant in &self.intercepts.addresses {
-            self.assistant(f, *assistant)?;
+        match &self.replay.way_back {
+            WayBackChoice::Intercepts(choice) => {
+                choice.addresses.iter().try_for_each(|assistant| self.assistant(f, choice, *assistant))?;
+                writeln!(
+                    f,
+                    "# On the online host: the right to capture and send, which root has without it; a check; the replay."
+                )?;
+            }
+            WayBackChoice::Devices(choice) => self.own_host(f, choice)?,
+            WayBackChoice::Nobody => {}
         }
-        self.online(f)
+        self.replay(f)
     }
 }
 
@@ -41,11 +58,9 @@ impl Hosts<'_> {
             return Ok(());
         }
         let (ip, via) = (ip(target.is_ipv4()), self.via(target.is_ipv4()));
-        writeln!(
-            f,
-            "# On the target {target}, as root: what it answers to copied users goes to the assistant."
-        )?;
-        if self.intercepts.addresses.len() > 1 {
+        let taker = self.taker().name;
+        writeln!(f, "# On the target {target}, as root: what it answers to copied users goes to {taker}.")?;
+        if self.assistants().len() > 1 {
             writeln!(f, "# There are several assistants: its routes may divide the users among them.")?;
         }
         let users = self.users(target.is_ipv4());
@@ -55,7 +70,7 @@ impl Hosts<'_> {
         if self.replay.engine.sources.is_none() {
             writeln!(
                 f,
-                "# Users speak from their own addresses: all that is not on a segment of the target goes to the assistant."
+                "# Users speak from their own addresses: all that is not on a segment of the target goes to {taker}."
             )?;
             writeln!(
                 f,
@@ -70,12 +85,33 @@ impl Hosts<'_> {
         writeln!(f)
     }
 
-    fn assistant(&self, f: &mut fmt::Formatter<'_>, assistant: SocketAddr) -> fmt::Result {
+    fn assistant(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        intercepts: &InterceptChoice,
+        assistant: SocketAddr,
+    ) -> fmt::Result {
         let host = assistant.ip();
         writeln!(
             f,
             "# On the assistant {host}, as root: it takes what the target answers, and passes nothing on."
         )?;
+        self.no_forwarding(f)?;
+        let (filter, options) = (self.filter(intercepts.dnat), intercept_options(intercepts, assistant));
+        writeln!(f, "intercept -F '{filter}'{options}\n")
+    }
+
+    fn own_host(&self, f: &mut fmt::Formatter<'_>, choice: &SightingChoice) -> fmt::Result {
+        let devices = choice.devices.join(", ");
+        writeln!(
+            f,
+            "# On the host of tcpcopy, as root: it sees on {devices} what the target answers, and passes nothing on."
+        )?;
+        self.no_forwarding(f)?;
+        writeln!(f, "# The right to capture and send, which root has without it; a check; the replay.")
+    }
+
+    fn no_forwarding(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for is_v4 in self.families() {
             let setting = if is_v4 { "net.ipv4.ip_forward=0" } else { "net.ipv6.conf.all.forwarding=0" };
             writeln!(f, "sysctl -w {setting}")?;
@@ -88,15 +124,11 @@ impl Hosts<'_> {
             let iptables = if prefix.is_v4() { "iptables" } else { "ip6tables" };
             writeln!(f, "#   {iptables} -I FORWARD -d {prefix} -j DROP")?;
         }
-        writeln!(f, "intercept -F '{}'{}\n", self.filter(), self.intercept_options(assistant))
+        Ok(())
     }
 
-    fn online(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn replay(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = self.options;
-        writeln!(
-            f,
-            "# On the online host: the right to capture and send, which root has without it; a check; the replay."
-        )?;
         writeln!(f, "setcap {}+ep \"$(command -v tcpcopy)\"", self.capabilities())?;
         writeln!(f, "tcpcopy doctor {options}")?;
         writeln!(f, "tcpcopy {options}")
@@ -115,10 +147,10 @@ impl Hosts<'_> {
     }
 
     /// What intercept captures.
-    fn filter(&self) -> String {
+    fn filter(&self, dnat: bool) -> String {
         let end = |mapping: &Mapping| {
             let target = mapping.target;
-            match self.intercepts.dnat {
+            match dnat {
                 true => format!("src port {}", target.port),
                 false => format!("src host {} and src port {}", target.addr, target.port),
             }
@@ -130,24 +162,9 @@ impl Hosts<'_> {
         }
     }
 
-    fn intercept_options(&self, assistant: SocketAddr) -> String {
-        let mut options = String::new();
-        if assistant.port() != DEFAULT_PORT {
-            options += &format!(" -p {}", assistant.port());
-        }
-        if assistant.is_ipv6() {
-            options += " -b ::";
-        }
-        for (is_given, option) in [(self.intercepts.single, " --single"), (self.intercepts.dnat, " --dnat")] {
-            options += if is_given { option } else { "" };
-        }
-        options
-    }
-
     /// The networks that copied users of a family are known to speak from.
     fn users(&self, is_v4: bool) -> Vec<Prefix> {
-        let hosts: Vec<IpAddr> =
-            self.targets().chain(self.intercepts.addresses.iter().map(SocketAddr::ip)).collect();
+        let hosts: Vec<IpAddr> = self.targets().chain(self.assistants().iter().map(SocketAddr::ip)).collect();
         let engine = &self.replay.engine;
         let pool = engine.sources.iter().flat_map(SourcePool::ranges).copied();
         let stand_in = engine.loopback_source.map(|addr| (addr, addr)).filter(|_| engine.sources.is_none());
@@ -156,11 +173,25 @@ impl Hosts<'_> {
         ranges.flat_map(|(first, last)| Prefix::covering(first, last, &hosts)).collect()
     }
 
-    /// The assistant's address as a router of that family.
+    /// The address, as a router of that family, of who takes what the targets answer.
     fn via(&self, is_v4: bool) -> String {
-        let known = self.intercepts.addresses.iter().map(SocketAddr::ip).find(|addr| addr.is_ipv4() == is_v4);
-        let unknown = if is_v4 { ASSISTANT_V4 } else { ASSISTANT_V6 };
-        known.map_or(unknown.to_owned(), |addr| addr.to_string())
+        let known = self.assistants().iter().map(SocketAddr::ip).find(|addr| addr.is_ipv4() == is_v4);
+        let Taker { unknown_v4, unknown_v6, .. } = self.taker();
+        known.map_or_else(|| if is_v4 { unknown_v4 } else { unknown_v6 }.to_owned(), |addr| addr.to_string())
+    }
+
+    fn taker(&self) -> Taker {
+        match &self.replay.way_back {
+            WayBackChoice::Devices(_) => TCPCOPY_HOST,
+            WayBackChoice::Intercepts(_) | WayBackChoice::Nobody => ASSISTANT,
+        }
+    }
+
+    fn assistants(&self) -> &[SocketAddr] {
+        match &self.replay.way_back {
+            WayBackChoice::Intercepts(choice) => &choice.addresses,
+            WayBackChoice::Devices(_) | WayBackChoice::Nobody => &[],
+        }
     }
 
     fn targets(&self) -> impl Iterator<Item = IpAddr> {
@@ -171,6 +202,20 @@ impl Hosts<'_> {
     fn families(&self) -> impl Iterator<Item = bool> {
         [true, false].into_iter().filter(|is_v4| self.targets().any(|addr| addr.is_ipv4() == *is_v4))
     }
+}
+
+fn intercept_options(intercepts: &InterceptChoice, assistant: SocketAddr) -> String {
+    let mut options = String::new();
+    if assistant.port() != DEFAULT_PORT {
+        options += &format!(" -p {}", assistant.port());
+    }
+    if assistant.is_ipv6() {
+        options += " -b ::";
+    }
+    for (is_given, option) in [(intercepts.single, " --single"), (intercepts.dnat, " --dnat")] {
+        options += if is_given { option } else { "" };
+    }
+    options
 }
 
 const fn ip(is_v4: bool) -> &'static str {
@@ -187,8 +232,8 @@ mod tests {
 
     fn planned(options: &str) -> String {
         let flags = Flags::try_parse_from(std::iter::once("tcpcopy").chain(options.split(' '))).unwrap();
-        let (replay, intercepts) = configuration::over_intercept(&flags, "plan").unwrap();
-        Hosts { replay: &replay, intercepts: &intercepts, options }.to_string()
+        let replay = configuration::in_a_loop(&flags, "plan").unwrap();
+        Hosts { replay: &replay, options }.to_string()
     }
 
     #[test]
@@ -211,6 +256,29 @@ tcpcopy doctor -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.30.0.x
 tcpcopy -x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.30.0.x
 ";
         assert_eq!(planned("-x 80-10.10.3.2:8080 -s 10.10.3.3 -c 10.30.0.x"), expected);
+    }
+
+    #[test]
+    fn a_host_that_sees_the_answers_itself_is_the_router_and_there_is_no_intercept() {
+        let expected = "\
+# On the target 10.10.3.2, as root: what it answers to copied users goes to the host of tcpcopy.
+ip route replace 10.30.0.0/24 via TCPCOPY_IPV4
+# Unless copied users arrive on the device over which they are answered:
+sysctl -w net.ipv4.conf.all.rp_filter=2
+
+# On the host of tcpcopy, as root: it sees on eth1, eth2 what the target answers, and passes nothing on.
+sysctl -w net.ipv4.ip_forward=0
+# Or, where it must forward other packets:
+#   iptables -I FORWARD -d 10.30.0.0/24 -j DROP
+# The right to capture and send, which root has without it; a check; the replay.
+setcap cap_net_raw+ep \"$(command -v tcpcopy)\"
+tcpcopy doctor -x 80-10.10.3.2:8080 -c 10.30.0.x --intercept-on eth1,eth2
+tcpcopy -x 80-10.10.3.2:8080 -c 10.30.0.x --intercept-on eth1,eth2
+";
+        assert_eq!(planned("-x 80-10.10.3.2:8080 -c 10.30.0.x --intercept-on eth1,eth2"), expected);
+        let own = planned("-x 80-[fd00:99::2]:80 --intercept-on eth1");
+        assert!(own.contains("goes to the host of tcpcopy.\n"), "{own}");
+        assert!(own.contains("\nip -6 route replace default via TCPCOPY_IPV6\n"), "{own}");
     }
 
     #[test]

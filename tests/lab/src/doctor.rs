@@ -86,7 +86,7 @@ pub struct Case {
     pub is_interrupted: bool,
     /// A user is connected to the online server.
     pub has_user: bool,
-    /// What `tcpcopy plan` prints for the target and the assistant was done, intercept's line included.
+    /// What `tcpcopy plan` prints was done, intercept's line included where it has one.
     pub is_planned: bool,
     /// What must be said. Problems that are not named here must not be said.
     pub says: &'static [Says],
@@ -158,7 +158,7 @@ fn play(case: &Case, peers: &Peers) -> Result<Examined> {
     let _intercept = begin(case.listener, &world, peers, &scratch)?;
     case.faults.iter().try_for_each(|fault| fault.apply(&world))?;
     let _planned =
-        if case.is_planned { Some(planned::carry_out(case.options, &world, peers, &scratch)?) } else { None };
+        if case.is_planned { planned::carry_out(case.options, &world, peers, &scratch)? } else { None };
     let _user = if case.has_user { Some(connect_user(&world)?) } else { None };
     let launch = doctor(case, peers);
     let mut doctor = Process::start(world.host(HostName::Online), launch, &scratch)?;

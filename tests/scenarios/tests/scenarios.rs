@@ -152,4 +152,5 @@ scenarios! {
     what_plan_prints_heals_three_hosts: "planned",
     what_plan_prints_heals_hosts_of_ipv6: "planned-ipv6",
     what_plan_prints_heals_hosts_for_users_of_their_own_addresses: "planned-users",
+    what_plan_prints_heals_hosts_without_an_assistant: "planned-seen-here",
 }

@@ -443,6 +443,19 @@ pub const CASES: &[Case] = &[
         says: &[ok("probe", "8080: a SYN from 10.20.0.1:")],
         ..HEALTHY
     },
+    Case {
+        name: "planned-seen-here",
+        about: "the same where tcpcopy sees the answers itself",
+        options: &["-x", "8080-10.10.3.2:8080", "-c", "10.30.0.x", "--intercept-on", "copy"],
+        faults: ALL_WRONG_HERE,
+        listener: Listener::Nobody,
+        is_planned: true,
+        says: &[
+            ok("forwarding", "this host forwards no IPv4 packets"),
+            ok("probe", "was answered by 10.10.3.2:8080, and the answer was seen on this host"),
+        ],
+        ..HEALTHY
+    },
 ];
 
 /// Nothing of what the lab does for target and assistant.
@@ -453,4 +466,11 @@ const ALL_WRONG: &[Fault] = &[
     Fault::Setting(Target, "net/ipv4/conf/copy/rp_filter", "1"),
     Fault::Setting(Assistant, "net/ipv4/ip_forward", "1"),
     Fault::Setting(Assistant, "net/ipv6/conf/all/forwarding", "1"),
+];
+
+/// Nothing of what the lab does for a target whose answers come to the host of tcpcopy.
+const ALL_WRONG_HERE: &[Fault] = &[
+    Fault::Ip(Target, "route del 10.30.0.0/16"),
+    Fault::Setting(Target, "net/ipv4/conf/copy/rp_filter", "1"),
+    Fault::Setting(Online, "net/ipv4/ip_forward", "1"),
 ];

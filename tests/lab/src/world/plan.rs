@@ -30,6 +30,8 @@ pub const TARGET: Ipv4Addr = Ipv4Addr::new(10, 10, 3, 2);
 pub const TARGET_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x10, 3, 0, 0, 0, 0, 2);
 /// Where intercept listens.
 pub const ASSISTANT: Ipv4Addr = Ipv4Addr::new(10, 10, 3, 3);
+/// The online host as a neighbour of the target.
+pub const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 10, 2, 1);
 /// The first user's address; users live in 10.20.0.0/16.
 pub const FIRST_USER: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 1);
 /// The first user's IPv6 address; users live in fd00:20::/64.
