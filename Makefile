@@ -59,9 +59,11 @@ programs: deps
 
 test: lint unit doc
 
+# The workspace as a whole has every feature of its crates; a simulation by itself has a plugin API without its mirror.
 lint: deps
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p tcpcopy-plugin-api --no-default-features --all-targets -- -D warnings
 
 # The end-to-end tests run the programs and load the modules, which `cargo test` alone would not all build. Property tests
 # have the same cases every time, so that what fails is the change; `make properties` looks for others.

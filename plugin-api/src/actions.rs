@@ -1,7 +1,6 @@
 //! What a conversation answers with.
 
 use crate::Exchange;
-use crate::abi::Call;
 
 /// A moment, in microseconds since the Unix epoch by the clock of the machine that captures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +81,38 @@ pub enum Action<'a> {
     Remark(&'a str),
 }
 
+/// What [`Actions`] can be asked during a call, as it crosses the boundary of a library.
+#[repr(C)]
+#[cfg_attr(feature = "abi", derive(abi_stable::StableAbi))]
+#[cfg_attr(
+    not(feature = "abi"),
+    expect(unreachable_pub, reason = "where nothing crosses, it is this file's own")
+)]
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// [`Actions::now`].
+    pub now: u64,
+    /// [`Actions::at`].
+    pub at: u64,
+    /// [`Actions::turn_said_at`]; `u64::MAX`: no turn is open, or nothing of it has been said.
+    pub turn_said_at: u64,
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Self { now: 0, at: 0, turn_said_at: u64::MAX }
+    }
+}
+
+impl Call {
+    /// What the call's actions answer.
+    #[cfg(feature = "abi")]
+    #[must_use]
+    pub fn of(actions: &Actions) -> Self {
+        actions.call
+    }
+}
+
 /// What a conversation wants done, in order. Handed to every call empty; reused from call to call, so that an answer
 /// costs no allocation.
 #[derive(Clone, Debug, Default)]
@@ -151,7 +182,8 @@ impl Actions {
     ///
     /// `at` is what [`Self::at`] gives, `turn_said_at` what [`Self::turn_said_at`] gives. For hosts and test kits.
     pub fn begin(&mut self, now: Timestamp, at: Timestamp, turn_said_at: Option<Timestamp>) {
-        self.begin_call(Call::new(now, at, turn_said_at));
+        let turn_said_at = turn_said_at.map_or(u64::MAX, |said| said.0);
+        self.begin_call(Call { now: now.0, at: at.0, turn_said_at });
     }
 
     /// The same for a call that came over the boundary of a library.
@@ -182,7 +214,7 @@ impl Actions {
     /// the whole call, whatever turns it completes: who measures completes one in each call, and leaves the rest.
     #[must_use]
     pub fn turn_said_at(&self) -> Option<Timestamp> {
-        self.call.turn_said_at()
+        Some(self.call.turn_said_at).filter(|said| *said != u64::MAX).map(Timestamp)
     }
 
     // Client bytes, in order.
@@ -303,10 +335,6 @@ impl Actions {
     }
 
     // For who carries them out.
-
-    pub(crate) fn call(&self) -> Call {
-        self.call
-    }
 
     /// Whether nothing is wanted.
     #[must_use]

@@ -7,17 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use abi_stable::StableAbi;
 use abi_stable::std_types::RSlice;
 
-use crate::{Actions, Answer, Exchange, GiveUp, InvalidStep, SessionInfo, Side, Timestamp};
-
-/// What [`Actions`](crate::Actions) can be asked during a call.
-#[repr(C)]
-#[derive(StableAbi, Clone, Copy, Debug)]
-pub struct Call {
-    pub now: u64,
-    pub at: u64,
-    /// `u64::MAX`: no turn is open, or nothing of it has been said.
-    pub turn_said_at: u64,
-}
+pub use crate::actions::Call;
+use crate::{Actions, Answer, Exchange, GiveUp, InvalidStep, SessionInfo, Side};
 
 /// The answer to a call. Everything borrowed lies in buffers of the module that the next call uses again.
 #[repr(C)]
@@ -120,32 +111,6 @@ pub struct RawAddress {
     pub ip: [u8; 16],
     pub port: u16,
     pub is_ipv6: bool,
-}
-
-impl Default for Call {
-    fn default() -> Self {
-        Self::new(Timestamp(0), Timestamp(0), None)
-    }
-}
-
-impl Call {
-    pub(crate) fn new(
-        Timestamp(now): Timestamp,
-        Timestamp(at): Timestamp,
-        turn_said_at: Option<Timestamp>,
-    ) -> Self {
-        Self { now, at, turn_said_at: turn_said_at.map_or(u64::MAX, |said| said.0) }
-    }
-
-    /// What the call's actions answer.
-    #[must_use]
-    pub fn of(actions: &Actions) -> Self {
-        actions.call()
-    }
-
-    pub(crate) fn turn_said_at(self) -> Option<Timestamp> {
-        (self.turn_said_at != u64::MAX).then_some(Timestamp(self.turn_said_at))
-    }
 }
 
 impl<'a> Reply<'a> {
