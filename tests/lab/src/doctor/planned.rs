@@ -11,8 +11,8 @@ use crate::world::host::{HostName, run_tool};
 use crate::world::plan::{ASSISTANT, ROUTER};
 use crate::world::process::Process;
 
-/// Runs the plan's commands for all hosts but the last three, which are for a replay. intercept, where it is one of them, runs
-/// until it is dropped.
+/// Runs the plan's commands on their hosts, except those that prepare, check and start the replay itself. intercept, where it is
+/// one of them, runs until it is dropped.
 pub(super) fn carry_out(
     options: &[&str],
     world: &World,
