@@ -352,6 +352,12 @@ impl Actions {
         })
     }
 
+    /// Whether an exchange is recorded.
+    #[cfg(feature = "abi")]
+    pub(crate) fn has_exchanges(&self) -> bool {
+        !self.exchanges.is_empty()
+    }
+
     /// The raw form: steps, the bytes they name, and the exchanges they record.
     #[must_use]
     pub fn as_raw(&self) -> (&[Step], &[u8], &[Exchange]) {
@@ -387,6 +393,21 @@ impl Actions {
         Ok(())
     }
 
+    /// Appends `steps` if none of them names bytes or an exchange; otherwise appends nothing and returns `false`.
+    ///
+    /// Nearly all answers are of this kind, and deserve no more than a few instructions. Each number is written by itself: a
+    /// processor that copies a step 16 bytes at a time waits for the words it was written in just before.
+    #[cfg(feature = "abi")]
+    #[inline]
+    pub(crate) fn extend_from_bare(&mut self, steps: &[Step]) -> bool {
+        let are_bare = steps.iter().all(Step::is_bare);
+        if are_bare {
+            let bare = |&Step { code, count, .. }: &Step| Step { code, reserved: 0, count, bytes: 0 };
+            self.steps.extend(steps.iter().map(bare));
+        }
+        are_bare
+    }
+
     fn step(&mut self, code: u32, count: u64, bytes: &[u8]) {
         self.steps.push(Step { code, reserved: 0, count, bytes: bytes.len() as u64 });
         self.bytes.extend_from_slice(bytes);
@@ -394,6 +415,12 @@ impl Actions {
 }
 
 impl Step {
+    /// Whether it is known, and names neither bytes nor an exchange.
+    #[cfg(feature = "abi")]
+    fn is_bare(&self) -> bool {
+        (Self::FORWARD..=Self::REMARK).contains(&self.code) && self.code != Self::RECORD && self.bytes == 0
+    }
+
     /// What the step means, given its bytes; `None` for a code of a newer version.
     fn action<'a>(
         &self,

@@ -44,7 +44,7 @@ impl Talk {
     fn call(&mut self) {
         self.actions.begin(Timestamp(2), Timestamp(1), None);
         let answer = self.conversation.client(black_box(&PACKET), &mut self.actions);
-        let _ = black_box((answer, &self.actions));
+        let _ = black_box((&answer, &self.actions));
     }
 
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures")]

@@ -96,7 +96,11 @@ impl GuardedConversation {
         actions.begin_call(call);
         match guarded(|| ask(&mut **author, actions)) {
             Ok(Ok(())) => {
-                self.mirror_exchanges();
+                self.exchanges.clear();
+                self.labels.clear();
+                if self.actions.has_exchanges() {
+                    self.mirror_exchanges();
+                }
                 Outcome::DONE
             }
             Ok(Err(give_up)) => {
@@ -110,9 +114,8 @@ impl GuardedConversation {
         }
     }
 
+    #[inline(never)]
     fn mirror_exchanges(&mut self) {
-        self.exchanges.clear();
-        self.labels.clear();
         for exchange in self.actions.as_raw().2 {
             self.exchanges.push(RawExchange::of(exchange));
             self.labels.extend_from_slice(exchange.label.as_bytes());

@@ -8,7 +8,7 @@ use abi_stable::StableAbi;
 use abi_stable::std_types::RSlice;
 
 pub use crate::actions::Call;
-use crate::{Actions, Answer, Exchange, GiveUp, InvalidStep, SessionInfo, Side};
+use crate::{Actions, Answer, Exchange, GiveUp, InvalidStep, SessionInfo, Side, Step};
 
 /// The answer to a call. Everything borrowed lies in buffers of the module that the next call uses again.
 #[repr(C)]
@@ -128,11 +128,21 @@ impl<'a> Reply<'a> {
     ///
     /// # Errors
     /// The give-up that the reply is instead. Actions that make no sense are a fault.
+    #[inline]
     pub fn carry_to(&self, actions: &mut Actions) -> Result<(), GiveUp> {
+        let names_nothing = self.bytes.is_empty() && self.exchanges.is_empty();
+        if self.outcome == Outcome::DONE && names_nothing && actions.extend_from_bare(self.steps()) {
+            return Ok(());
+        }
+        self.carry_names_to(actions)
+    }
+
+    /// [`carry_to`](Self::carry_to) for every kind of reply.
+    #[inline(never)]
+    fn carry_names_to(&self, actions: &mut Actions) -> Result<(), GiveUp> {
         if self.outcome == Outcome::DONE {
-            let steps = super::plain_steps(self.steps.as_slice());
             return actions
-                .extend_from_raw(steps, self.bytes.as_slice(), self.exchanges())
+                .extend_from_raw(self.steps(), self.bytes.as_slice(), self.exchanges())
                 .map_err(|InvalidStep| GiveUp::fault("the module's actions make no sense"));
         }
         let reason = String::from_utf8_lossy(self.bytes.as_slice());
@@ -141,6 +151,10 @@ impl<'a> Reply<'a> {
             Outcome::GAVE_UP_FOR_GOOD => GiveUp::new(reason).for_good(),
             _ => GiveUp::fault(reason),
         })
+    }
+
+    fn steps(&self) -> &[Step] {
+        super::plain_steps(self.steps.as_slice())
     }
 
     /// The snapshot that the reply to `snapshot` holds.
