@@ -133,7 +133,9 @@ fn ports(flags: &Flags) -> Share {
 fn modules(flags: &Flags, mappings: &Mappings) -> Result<ModuleOptions, Failure> {
     let choices = module_flag::choices(&flags.module, mappings.as_slice()).map_err(Failure::WrongValue)?;
     // This program even if another version has taken its place on the disk.
-    let host = HostOptions { probe: Some("/proc/self/exe".into()), ..HostOptions::default() };
+    let probe = Some("/proc/self/exe".into());
+    let patience = Some(flags.module_timeout).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let host = HostOptions { probe, patience, ..HostOptions::default() };
     Ok(ModuleOptions { choices, host })
 }
 
@@ -454,6 +456,10 @@ mod tests {
         assert_eq!(configured(&["--admin", "none"]).unwrap().admin, AdminPlace::Nowhere);
         assert_eq!(configured(&[]).unwrap().admin, AdminPlace::Usual);
         assert_eq!(configured(&["--module", "81=/m.so"]).unwrap_err().exit_status(), 2);
+        let patience = |arguments: &[&str]| configured(arguments).unwrap().modules.host.patience;
+        assert_eq!(patience(&[]), Some(Duration::from_secs(30)));
+        assert_eq!(patience(&["--module-timeout", "5"]), Some(Duration::from_secs(5)));
+        assert_eq!(patience(&["--module-timeout", "0"]), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ const LONGEST_TIMEOUT: u64 = 7 * 24 * 3600;
 pub(crate) const LAST_INSTANCE: u32 = 31;
 
 /// Options that mean nothing where there are neither connections nor answers.
-const OF_CONNECTIONS: [&str; 10] = [
+const OF_CONNECTIONS: [&str; 11] = [
     "only_whole",
     "top_speed",
     "response_timeout",
@@ -38,6 +38,7 @@ const OF_CONNECTIONS: [&str; 10] = [
     "overlap_turns",
     "module",
     "module_faults",
+    "module_timeout",
     "admin",
 ];
 
@@ -244,6 +245,12 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NUMBER", default_value = "3", value_parser = number(1_u32..=1_000_000, "sessions"))]
     #[arg(allow_negative_numbers = true, help_heading = "Modules")]
     pub(crate) module_faults: u32,
+
+    /// End with status 1 when a module has not returned from a call for so long: nothing else ends such
+    /// a call. 0: never
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = number(0..=LONGEST_TIMEOUT, "seconds"))]
+    #[arg(allow_negative_numbers = true, help_heading = "Modules")]
+    pub(crate) module_timeout: u64,
 
     /// Be asked and steered by tcpcopy ctl at this socket; none: not at all [default: PID.sock in
     /// /run/tcpcopy, else in $XDG_RUNTIME_DIR/tcpcopy or /tmp/tcpcopy-UID]

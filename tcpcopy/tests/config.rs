@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use tempfile::NamedTempFile;
 
 /// A value for every option that takes one; an option that is not here is a switch.
-const VALUES: [(&str, &str); 40] = [
+const VALUES: [(&str, &str); 41] = [
     ("accelerate", "0.5"),
     ("admin", "'none'"),
     ("buffer", "64"),
@@ -31,6 +31,7 @@ const VALUES: [(&str, &str); 40] = [
     ("mirror", "['vxlan', 'gre']"),
     ("module", "['/nowhere.so']"),
     ("module-faults", "2"),
+    ("module-timeout", "9"),
     ("mss", "1200"),
     ("mtu", "1400"),
     ("output", "'lo'"),

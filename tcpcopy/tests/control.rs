@@ -4,6 +4,9 @@
 #![expect(clippy::disallowed_methods, reason = "a program that runs takes real time")]
 #![expect(clippy::unwrap_used, reason = "everything here is test code, functions without #[test] too")]
 
+#[path = "built/modules.rs"]
+mod built;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -19,20 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The library of the http module.
 fn http_module() -> &'static Path {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
-    MODULE.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "--package", "tcpcopy-mod-http", "--message-format=json"])
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let files = messages.filter_map(|message| Some(message["filenames"].as_array()?.clone())).flatten();
-        let libraries = files.filter_map(|file| Some(PathBuf::from(file.as_str()?)));
-        let mut modules =
-            libraries.filter(|path| path.file_name().is_some_and(|name| name == "libhttp_mod.so"));
-        modules.next().expect("cargo builds the module")
-    })
+    MODULE.get_or_init(|| built::module("tcpcopy-mod-http", "libhttp_mod.so"))
 }
 
 /// A tcpcopy that replays nothing, since nobody says anything.

@@ -1,5 +1,10 @@
 //! `--dry-run`: what would be sent is in the file, nothing is sent, and nobody has to be there.
 
+#![expect(clippy::unwrap_used, reason = "everything here is test code, functions without #[test] too")]
+
+#[path = "built/modules.rs"]
+mod built;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -39,14 +44,14 @@ fn packet(flags: Flags, said: u32, heard: u32, payload: &[u8]) -> Vec<u8> {
 
 /// What a user said on one connection, ten milliseconds between two packets: a pcap of bare IP.
 fn record(path: &Path) {
-    record_with_pause(path, 0);
+    record_requests(path, REQUESTS, 0);
 }
 
-/// The same, with a pause of so many seconds before the last request.
-fn record_with_pause(path: &Path, pause: u32) {
+/// The same of other requests, with a pause of so many seconds before the last one.
+fn record_requests(path: &Path, requests: [&[u8]; 3], pause: u32) {
     let mut packets = vec![packet(Flags::SYN, 0, 0, b""), packet(Flags::ACK, 1, 1, b"")];
     let mut said = 1;
-    for (turn, request) in REQUESTS.iter().enumerate() {
+    for (turn, request) in requests.iter().enumerate() {
         packets.push(packet(Flags::ACK | Flags::PSH, said, 1 + 100 * turn as u32, request));
         said += request.len() as u32;
     }
@@ -78,10 +83,14 @@ fn written(file: PathBuf) -> (Vec<u8>, Vec<Flags>) {
 }
 
 fn dry_run(recording: &Path, file: &Path) -> Command {
+    dry_run_asked_at(Path::new("none"), recording, file)
+}
+
+fn dry_run_asked_at(admin: &Path, recording: &Path, file: &Path) -> Command {
     let mapping = format!("{ONLINE}-{TARGET}");
-    let arguments = ["-x", &mapping, "--admin", "none", "--offline", "-i"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcpcopy"));
-    command.args(arguments).arg(recording).arg("--dry-run").arg(file);
+    command.args(["-x", &mapping, "--offline", "-i"]).arg(recording);
+    command.arg("--dry-run").arg(file).arg("--admin").arg(admin);
     command
 }
 
@@ -109,7 +118,7 @@ fn an_interrupt_in_the_middle_of_a_recording_ends_in_order() {
     let (recording, file) = (folder.path().join("users.pcap"), folder.path().join("sent.pcapng"));
     let report = folder.path().join("report.json");
     // Whatever goes wrong, the run is over by itself after a minute.
-    record_with_pause(&recording, 60);
+    record_requests(&recording, REQUESTS, 60);
     let mut tcpcopy = dry_run(&recording, &file);
     tcpcopy.args(["--log-level", "trace", "--report"]).arg(&report);
     let mut running = tcpcopy.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -165,4 +174,32 @@ fn a_place_where_nothing_can_be_written_is_told_at_the_start() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("cannot write /dev/full: No space left on device"), "{said}");
+}
+
+#[test]
+fn a_module_that_does_not_return_is_told_of_and_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    let request = |path| format!("GET /{path} HTTP/1.1\r\n\r\n").into_bytes();
+    let requests = ["1", "stuck", "3"].map(request);
+    record_requests(&path("users.pcap"), requests.each_ref().map(Vec::as_slice), 0);
+    let module = built::module("tcpcopy-mod-tagged", "libtagged_mod.so");
+    let mut tcpcopy = dry_run_asked_at(&path("ctl.sock"), &path("users.pcap"), &path("sent.pcapng"));
+    tcpcopy.arg("--module").arg(format!("{}:stays_on = \"stuck\"", module.display()));
+    tcpcopy.args(["--module-timeout", "3"]);
+    let mut running = tcpcopy.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(running.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told = lines.find(|line| line.contains("has not returned from a call")).unwrap_or_default();
+    let mut ctl = Command::new(env!("CARGO_BIN_EXE_tcpcopy"));
+    let answer = ctl.args(["ctl", "--socket"]).arg(path("ctl.sock")).arg("status").output().unwrap();
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(running.wait().unwrap().code(), Some(1), "{told} {rest:?}");
+    assert!(
+        told.contains("for 1 s: nothing is replayed until it does; after 3 s this process ends"),
+        "{told}"
+    );
+    let end = rest.last().map(String::as_str).unwrap_or_default();
+    assert!(end.contains("for 3 s") && end.contains("replay with another module"), "{rest:?}");
+    let answer = String::from_utf8(answer.stderr).unwrap();
+    assert!(answer.contains("module tagged") && answer.contains("has not returned"), "{answer}");
 }

@@ -73,7 +73,8 @@ fn library() -> Result<PathBuf, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let configuration = Configuration::new("", "benchmark");
-    let loaded = Host::new(HostOptions::default()).load(&library()?, &configuration)?;
+    let mut host = Host::new(HostOptions::default());
+    let loaded = host.load(&library()?, &configuration)?;
     let plain = forwarding_module::Forwarding::configure(&configuration)?;
     let (mut direct, mut across) = (Talk::open(&plain)?, Talk::open(&*loaded.module)?);
 

@@ -9,8 +9,8 @@ use libloading::os::unix::Library as Mapping;
 use tcpcopy_plugin_api::{Configuration, Module};
 
 use crate::Problem;
-use crate::call_times::Tally;
 use crate::elf::C_SYMBOL;
+use crate::tally::Tally;
 
 pub mod interface;
 

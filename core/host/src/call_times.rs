@@ -1,18 +1,14 @@
 //! How long the calls of one generation of a module take.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::libc::{self, clockid_t, timespec};
-
-/// One call of so many is timed to the nanosecond.
-const PRECISE_EVERY: u64 = 64;
+use crate::tally::Tally;
 
 /// Call times of one generation, to be read from any thread.
 ///
-/// A precise clock costs more than many calls do. So it times only some of them, for the mean; stalls are noticed
-/// in every call, by a clock that is cheap and coarse (a few milliseconds).
+/// Where calls are few each is timed. Where they are many (50 000 a second) that would cost more than the calls do: one in 64
+/// is timed then, for the mean, and a thread looks every 5 ms which calls are running, for the slow ones.
 #[derive(Debug)]
 pub struct CallTimes {
     slow_from: u64,
@@ -42,7 +38,7 @@ impl CallTimes {
 
     /// The tally of a module that is made of this generation's code.
     pub(crate) fn tally(&self) -> Arc<Tally> {
-        let tally = Arc::new(Tally { slow_from: self.slow_from, ..Tally::default() });
+        let tally = Arc::new(Tally::new(self.slow_from));
         self.with_tallies(|tallies| tallies.push(Arc::clone(&tally)));
         tally
     }
@@ -56,19 +52,37 @@ impl CallTimes {
     #[must_use]
     pub fn summary(&self) -> CallSummary {
         self.with_tallies(|tallies| {
-            let sum = |count: fn(&Tally) -> &AtomicU64| {
-                tallies.iter().map(|tally| count(tally).load(Relaxed)).sum::<u64>()
-            };
-            let longest = tallies.iter().map(|tally| tally.longest_nanos.load(Relaxed)).max();
+            let sum = |count: fn(&Tally) -> u64| tallies.iter().map(|tally| count(tally)).sum::<u64>();
+            let longest = tallies.iter().map(|tally| tally.longest()).max();
             CallSummary {
-                calls: sum(|tally| &tally.calls),
-                mean: sum(|tally| &tally.timed_nanos)
-                    .checked_div(sum(|tally| &tally.timed))
+                calls: sum(Tally::calls),
+                mean: sum(|tally| tally.timed().1)
+                    .checked_div(sum(|tally| tally.timed().0))
                     .map(Duration::from_nanos),
                 longest: Duration::from_nanos(longest.unwrap_or(0)),
-                slow: sum(|tally| &tally.slow),
+                slow: sum(Tally::slow),
             }
         })
+    }
+
+    /// The watch looks, `passed` nanoseconds after it last did. Returns for how long a call has been running.
+    pub(crate) fn look(&self, passed: u64) -> Option<Duration> {
+        self.longest_of(|tally| tally.look(passed))
+    }
+
+    /// For how long the call had been running that runs now, when the watch last looked.
+    pub(crate) fn running(&self) -> Option<Duration> {
+        self.longest_of(Tally::running)
+    }
+
+    /// From now on few of the calls are timed, or all of them.
+    pub(crate) fn time_few(&self, few: bool) {
+        self.with_tallies(|tallies| tallies.iter().for_each(|tally| tally.time_few(few)));
+    }
+
+    fn longest_of(&self, nanos: impl Fn(&Tally) -> Option<u64>) -> Option<Duration> {
+        self.with_tallies(|tallies| tallies.iter().filter_map(|tally| nanos(tally)).max())
+            .map(Duration::from_nanos)
     }
 
     fn with_tallies<T>(&self, look: impl FnOnce(&mut Vec<Arc<Tally>>) -> T) -> T {
@@ -76,114 +90,35 @@ impl CallTimes {
     }
 }
 
-/// The call times of one module. Only the thread that has the module writes them, so that counting needs none of the
-/// instructions that cores have to agree on, which cost as much as the rest of it.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    slow_from: u64,
-    calls: AtomicU64,
-    timed: AtomicU64,
-    timed_nanos: AtomicU64,
-    slow: AtomicU64,
-    longest_nanos: AtomicU64,
-}
-
-/// A call that has begun.
-#[derive(Clone, Copy)]
-pub(crate) struct Begun {
-    clock: clockid_t,
-    at: u64,
-}
-
-impl Tally {
-    /// A call begins.
-    pub(crate) fn begin(&self) -> Begun {
-        let is_precise = add(&self.calls, 1).is_multiple_of(PRECISE_EVERY);
-        let clock = if is_precise { libc::CLOCK_MONOTONIC } else { libc::CLOCK_MONOTONIC_COARSE };
-        Begun { clock, at: nanos(clock) }
-    }
-
-    /// That call has ended.
-    pub(crate) fn end(&self, begun: Begun) {
-        let took = nanos(begun.clock).saturating_sub(begun.at);
-        let is_precise = begun.clock == libc::CLOCK_MONOTONIC;
-        let is_slow = took >= self.slow_from;
-        if is_precise {
-            add(&self.timed, 1);
-            add(&self.timed_nanos, took);
-        }
-        if is_slow {
-            add(&self.slow, 1);
-        }
-        if (is_precise || is_slow) && took > self.longest_nanos.load(Relaxed) {
-            self.longest_nanos.store(took, Relaxed);
-        }
-    }
-
-    fn clear(&self) {
-        for count in [&self.calls, &self.timed, &self.timed_nanos, &self.slow, &self.longest_nanos] {
-            count.store(0, Relaxed);
-        }
-    }
-}
-
-/// Adds to a counter that nobody else writes; returns what it was.
-fn add(count: &AtomicU64, more: u64) -> u64 {
-    let before = count.load(Relaxed);
-    count.store(before.wrapping_add(more), Relaxed);
-    before
-}
-
-/// Without the checks of nix, which cost as much as the clock: this is read twice for every call.
-fn nanos(clock: clockid_t) -> u64 {
-    let mut now = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is there to be written to. These clocks cannot fail; if one did, calls would take no time.
-    unsafe { libc::clock_gettime(clock, &raw mut now) };
-    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
-
-    #[test]
-    fn every_call_is_counted_and_some_are_timed() {
-        let times = CallTimes::new(Duration::from_secs(60));
-        assert_eq!(times.summary().mean, None);
-        let tally = times.tally();
-        for _ in 0..=PRECISE_EVERY {
-            tally.end(tally.begin());
-        }
-        assert_eq!(tally.timed.load(Relaxed), 2);
-        let summary = times.summary();
-        assert_eq!((summary.calls, summary.slow), (PRECISE_EVERY + 1, 0));
-        assert!(summary.mean.unwrap() <= summary.longest && summary.longest < Duration::from_secs(60));
-    }
 
     #[test]
     fn the_modules_of_a_generation_are_counted_together() {
         let times = CallTimes::new(Duration::from_secs(60));
+        assert_eq!(times.summary().mean, None);
         for calls in 1..=3 {
             let tally = times.tally();
             (0..calls).for_each(|_| tally.end(tally.begin()));
         }
-        assert_eq!(times.summary().calls, 6);
+        let summary = times.summary();
+        assert_eq!((summary.calls, summary.slow), (6, 0));
+        assert!(summary.mean.unwrap() <= summary.longest && summary.longest < Duration::from_secs(60));
         times.clear();
         assert_eq!(times.summary(), CallTimes::new(Duration::ZERO).summary());
     }
 
     #[test]
-    fn a_stall_is_noticed_in_a_call_that_is_not_timed() {
+    fn a_slow_call_is_noticed_whichever_it_is() {
         let times = CallTimes::new(Duration::from_millis(20));
         let tally = times.tally();
         tally.end(tally.begin());
-        let stalled = tally.begin();
-        thread::sleep(Duration::from_millis(50));
-        tally.end(stalled);
+        let slow = tally.begin();
+        std::thread::sleep(Duration::from_millis(40));
+        tally.end(slow);
         let summary = times.summary();
-        assert_eq!(summary.slow, 1);
+        assert_eq!((summary.calls, summary.slow), (2, 1));
         assert!(summary.longest >= Duration::from_millis(40), "{summary:?}");
     }
 }

@@ -12,6 +12,7 @@ use tcpcopy_plugin_api::{Configuration, Module};
 
 use crate::library::map;
 use crate::sealed::SealedCopy;
+use crate::watch::Watch;
 use crate::{About, CallTimes, Library, LoadError, Problem, elf, probe, smoke};
 
 /// How a [`Host`] works.
@@ -24,11 +25,15 @@ pub struct HostOptions {
     pub most_loaded: usize,
     /// A call that takes so long is slow.
     pub slow_call: Duration,
+    /// A call that has not returned after so long ends the process with status 1, and a sentence in the log: nothing else
+    /// ends it, and until it ends the process does nothing but that. Time in which the process was stopped does not count.
+    /// `None`: it goes on for ever.
+    pub patience: Option<Duration>,
 }
 
 impl Default for HostOptions {
     fn default() -> Self {
-        Self { probe: None, most_loaded: 64, slow_call: Duration::from_millis(10) }
+        Self { probe: None, most_loaded: 64, slow_call: Duration::from_millis(10), patience: None }
     }
 }
 
@@ -37,6 +42,8 @@ impl Default for HostOptions {
 pub struct Host {
     options: HostOptions,
     mapped: usize,
+    /// From the first module on.
+    watch: Option<Watch>,
 }
 
 /// A module that was loaded.
@@ -64,7 +71,7 @@ impl Host {
     /// Nothing is loaded yet.
     #[must_use]
     pub fn new(options: HostOptions) -> Self {
-        Self { options, mapped: 0 }
+        Self { options, mapped: 0, watch: None }
     }
 
     /// How many libraries were mapped so far, including those that turned out to be no good.
@@ -103,8 +110,27 @@ impl Host {
         let module = library.make(configuration)?;
         let wants_online = smoke::call(&*module).map_err(fail)?;
         library.times().clear();
+        self.watch(&library);
         let (about, times) = (library.about().clone(), Arc::clone(library.times()));
         Ok(Loaded { about, module, times, wants_online, library })
+    }
+
+    /// What there is to say of a call into a module that runs and does not return.
+    #[must_use]
+    pub fn stuck(&self) -> Option<String> {
+        self.watch.as_ref()?.stuck()
+    }
+
+    fn watch(&mut self, library: &Library) {
+        if self.watch.is_none() {
+            match Watch::start(self.options.patience) {
+                Ok(watch) => self.watch = Some(watch),
+                Err(error) => log::warn!("calls of modules that do not return are not noticed: {error}"),
+            }
+        }
+        if let Some(watch) = &self.watch {
+            watch.add(library.about(), library.times());
+        }
     }
 
     /// Brings the library into this process.

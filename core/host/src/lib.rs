@@ -19,6 +19,8 @@ mod probe;
 mod rust_door;
 mod sealed;
 mod smoke;
+mod tally;
+mod watch;
 
 pub use c_door::interface as c_interface;
 pub use call_times::{CallSummary, CallTimes};

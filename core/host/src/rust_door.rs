@@ -13,8 +13,8 @@ use tcpcopy_plugin_api::abi::{ApiVersion, Refusal, RootRef};
 use tcpcopy_plugin_api::{Configuration, Module};
 
 use crate::Problem;
-use crate::call_times::Tally;
 use crate::host_api::HOST_API;
+use crate::tally::Tally;
 
 mod proxy;
 

@@ -11,7 +11,7 @@ use tcpcopy_plugin_api::{
 
 use super::interface::{self, Bytes, TCPCOPY_CLIENT, TCPCOPY_ONLINE, TCPCOPY_TARGET};
 use super::{Table, actions};
-use crate::call_times::Tally;
+use crate::tally::Tally;
 
 /// A module in C. Its conversations share it, since it has to outlive them.
 pub(super) struct CModule(Arc<Handle>);
@@ -45,23 +45,23 @@ impl Module for CModule {
     }
 
     fn open(&self, session: &SessionInfo) -> Box<dyn Conversation> {
-        let Handle { table, module, .. } = &*self.0;
+        let Handle { table, module, tally } = &*self.0;
         let Some(open) = table.functions.open else {
             return self.conversation(ptr::null_mut());
         };
         let session = facts(session);
         // SAFETY: the module is the one that `configure` gave, and the session outlives the call.
-        self.conversation(unsafe { open(*module, &raw const session) })
+        self.conversation(tally.aside(|| unsafe { open(*module, &raw const session) }))
     }
 
     fn resume(&self, session: &SessionInfo, snapshot: &[u8]) -> Box<dyn Conversation> {
-        let Handle { table, module, .. } = &*self.0;
+        let Handle { table, module, tally } = &*self.0;
         let Some(resume) = table.functions.resume else {
             return self.open(session);
         };
         let session = facts(session);
         // SAFETY: as in `open`.
-        self.conversation(unsafe { resume(*module, &raw const session, raw(snapshot)) })
+        self.conversation(tally.aside(|| unsafe { resume(*module, &raw const session, raw(snapshot)) }))
     }
 }
 
@@ -164,7 +164,7 @@ impl Conversation for CConversation {
     fn snapshot(&mut self) -> Option<Vec<u8>> {
         let snapshot = self.functions().snapshot?;
         // SAFETY: as in `opened`; the bytes stay until the next call.
-        let bytes = unsafe { snapshot(self.conversation) };
+        let bytes = self.handle.tally.aside(|| unsafe { snapshot(self.conversation) });
         // SAFETY: as the header says of them.
         (!bytes.data.is_null()).then(|| unsafe { actions::plain(bytes) }.to_vec())
     }

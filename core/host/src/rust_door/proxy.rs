@@ -7,7 +7,7 @@ use tcpcopy_plugin_api::{
     Actions, Configuration, ConfigurationError, Conversation, GiveUp, Module, SessionInfo, Side,
 };
 
-use crate::call_times::Tally;
+use crate::tally::Tally;
 
 /// A module in a library.
 pub(super) struct RemoteModule {
@@ -31,11 +31,11 @@ impl Module for RemoteModule {
     }
 
     fn open(&self, session: &SessionInfo) -> Box<dyn Conversation> {
-        self.conversation(self.object.open(session.into()))
+        self.conversation(self.tally.aside(|| self.object.open(session.into())))
     }
 
     fn resume(&self, session: &SessionInfo, snapshot: &[u8]) -> Box<dyn Conversation> {
-        self.conversation(self.object.resume(session.into(), snapshot.into()))
+        self.conversation(self.tally.aside(|| self.object.resume(session.into(), snapshot.into())))
     }
 }
 
@@ -92,6 +92,6 @@ impl Conversation for RemoteConversation {
     }
 
     fn snapshot(&mut self) -> Option<Vec<u8>> {
-        self.object.snapshot().into_snapshot()
+        self.tally.aside(|| self.object.snapshot()).into_snapshot()
     }
 }

@@ -109,10 +109,10 @@ impl Clerk {
 
     fn answer(&mut self, ask: Ask) -> Answer {
         match ask {
-            Ask::Status => self.bell.ask(Question::Status),
-            Ask::Modules => self.bell.ask(Question::Modules),
-            Ask::Sessions { limit } => self.bell.ask(Question::Sessions(limit)),
-            Ask::Stats => self.bell.ask(Question::Stats),
+            Ask::Status => self.ask(Question::Status),
+            Ask::Modules => self.ask(Question::Modules),
+            Ask::Sessions { limit } => self.ask(Question::Sessions(limit)),
+            Ask::Stats => self.ask(Question::Stats),
             Ask::Reload => Answer::Reload(self.reload()),
             Ask::Log { level } => set_log_level(&level),
             Ask::Swap { mapping, file, configuration, migrate } => {
@@ -130,9 +130,14 @@ impl Clerk {
         }
     }
 
+    /// Asks the loop, unless it is known that it will not answer.
+    fn ask(&self, question: Question) -> Answer {
+        self.shelf.stuck().map_or_else(|| self.bell.ask(question), Answer::Error)
+    }
+
     fn install(&self, fresh: Fresh, migrates: bool) -> Answer {
         let name = fresh.name.to_string();
-        let answer = self.bell.ask(Question::Install { fresh: Box::new(fresh), migrates });
+        let answer = self.ask(Question::Install { fresh: Box::new(fresh), migrates });
         match &answer {
             Answer::Error(sentence) => log::error!("module {name} was loaded, but {sentence}"),
             _ => log::info!("module {name} serves new sessions from now on"),

@@ -84,6 +84,11 @@ impl Shelf {
         &self.mappings
     }
 
+    /// What there is to say of a call into a module that does not return: the loop answers nobody then.
+    pub(crate) fn stuck(&self) -> Option<String> {
+        self.host.stuck()
+    }
+
     /// Whether the mapping with this index has a module.
     pub(crate) fn has_module(&self, mapping: usize) -> bool {
         self.sources.get(mapping).is_some_and(Option::is_some)

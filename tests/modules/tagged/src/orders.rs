@@ -12,6 +12,8 @@ pub(crate) struct Orders {
     breaks_on: Option<String>,
     /// A request whose head holds this text is given up.
     gives_up_on: Option<String>,
+    /// A request whose head holds this text is one that the call does not return from.
+    stays_on: Option<String>,
     /// How long each call with client bytes takes.
     slow: Duration,
 }
@@ -38,11 +40,12 @@ impl Orders {
         match key {
             "breaks_on" => self.breaks_on = Some(quoted()?),
             "gives_up_on" => self.gives_up_on = Some(quoted()?),
+            "stays_on" => self.stays_on = Some(quoted()?),
             "slow_ms" => {
                 let ms = value.parse().map_err(|_| wrong("milliseconds are a whole number"))?;
                 self.slow = Duration::from_millis(ms);
             }
-            _ => return Err(wrong("the keys are breaks_on, gives_up_on and slow_ms")),
+            _ => return Err(wrong("the keys are breaks_on, gives_up_on, stays_on and slow_ms")),
         }
         Ok(())
     }
@@ -54,7 +57,7 @@ impl Orders {
         }
     }
 
-    /// Fails on a head that holds one of the texts.
+    /// Fails, or stays, on a head that holds one of the texts.
     ///
     /// # Panics
     /// On a head with the text of `breaks_on`.
@@ -63,6 +66,9 @@ impl Orders {
             text.as_ref().is_some_and(|text| head.windows(text.len()).any(|window| window == text.as_bytes()))
         };
         assert!(!holds(&self.breaks_on), "a request holds the text of breaks_on");
+        while holds(&self.stays_on) {
+            thread::park();
+        }
         if holds(&self.gives_up_on) {
             Err(GiveUp::new("a request holds the text of gives_up_on"))
         } else {
@@ -77,10 +83,12 @@ mod tests {
 
     #[test]
     fn every_key_is_understood() {
-        let text = "# faults\nbreaks_on = \"want=666&\"\n\n gives_up_on = \"x\"\nslow_ms = 7\n";
+        let text =
+            "# faults\nbreaks_on = \"want=666&\"\n\n gives_up_on = \"x\"\nstays_on = \"y\"\nslow_ms = 7\n";
         let expected = Orders {
             breaks_on: Some("want=666&".to_owned()),
             gives_up_on: Some("x".to_owned()),
+            stays_on: Some("y".to_owned()),
             slow: Duration::from_millis(7),
         };
         assert_eq!(Orders::read(text), Ok(expected));
