@@ -1,6 +1,10 @@
 //! What a conversation answers with.
 
+mod step;
+
 use crate::Exchange;
+
+pub use step::{InvalidStep, Step};
 
 /// A moment, in microseconds since the Unix epoch by the clock of the machine that captures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,59 +127,6 @@ pub struct Actions {
     bytes: Vec<u8>,
     exchanges: Vec<Exchange>,
 }
-
-/// An action as it crosses the boundary of a library: what it is, and two numbers whose meaning depends on that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Step {
-    /// One of the constants of this type; hosts refuse what they do not know.
-    pub code: u32,
-    /// Always zero in this version.
-    pub reserved: u32,
-    /// A count, or a time.
-    pub count: u64,
-    /// How many of the bytes beside the steps, from where the step before ended, belong to this one.
-    pub bytes: u64,
-}
-
-impl Step {
-    /// [`Actions::forward`] of `count` bytes.
-    pub const FORWARD: u32 = 1;
-    /// [`Actions::replace`] of `count` bytes by `bytes`.
-    pub const REPLACE: u32 = 2;
-    /// [`Actions::discard`] of `count` bytes; `bytes` hold the reason.
-    pub const DISCARD: u32 = 3;
-    /// [`Actions::insert`] of `bytes`.
-    pub const INSERT: u32 = 4;
-    /// [`Actions::open_turn`].
-    pub const OPEN_TURN: u32 = 5;
-    /// [`Actions::wait_for_target`].
-    pub const WAIT_FOR_TARGET: u32 = 6;
-    /// [`Actions::complete_turn`].
-    pub const COMPLETE_TURN: u32 = 7;
-    /// [`Actions::guess_turns`].
-    pub const GUESS_TURNS: u32 = 8;
-    /// [`Actions::take`] of `count` bytes.
-    pub const TAKE: u32 = 9;
-    /// [`Actions::want_target`] with the depth `count`.
-    pub const WANT_TARGET: u32 = 10;
-    /// [`Actions::want_online`] if `count` is not zero.
-    pub const WANT_ONLINE: u32 = 11;
-    /// [`Actions::set_timer`] to `count`; `u64::MAX`: no timer.
-    pub const SET_TIMER: u32 = 12;
-    /// [`Actions::begin_prologue`].
-    pub const BEGIN_PROLOGUE: u32 = 13;
-    /// [`Actions::end_prologue`].
-    pub const END_PROLOGUE: u32 = 14;
-    /// [`Actions::record`] of the next exchange beside the steps.
-    pub const RECORD: u32 = 15;
-    /// [`Actions::remark`]; `bytes` hold the phrase.
-    pub const REMARK: u32 = 16;
-}
-
-/// Why raw steps are no actions: the module that sent them is broken, or newer than its host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidStep;
 
 impl Actions {
     /// No actions, for a call at the present moment `now`.
@@ -412,46 +363,6 @@ impl Actions {
         self.steps.push(Step { code, reserved: 0, count, bytes: bytes.len() as u64 });
         self.bytes.extend_from_slice(bytes);
     }
-}
-
-impl Step {
-    /// Whether it is known, and names neither bytes nor an exchange.
-    #[cfg(feature = "abi")]
-    fn is_bare(&self) -> bool {
-        (Self::FORWARD..=Self::REMARK).contains(&self.code) && self.code != Self::RECORD && self.bytes == 0
-    }
-
-    /// What the step means, given its bytes; `None` for a code of a newer version.
-    fn action<'a>(
-        &self,
-        bytes: &'a [u8],
-        exchanges: &mut impl Iterator<Item = &'a Exchange>,
-    ) -> Option<Action<'a>> {
-        let count = self.count;
-        Some(match self.code {
-            Self::FORWARD => Action::Forward(count),
-            Self::REPLACE => Action::Replace { count, by: bytes },
-            Self::DISCARD => Action::Discard { count, reason: phrase(bytes) },
-            Self::INSERT => Action::Insert(bytes),
-            Self::OPEN_TURN => Action::OpenTurn,
-            Self::WAIT_FOR_TARGET => Action::WaitForTarget,
-            Self::COMPLETE_TURN => Action::CompleteTurn,
-            Self::GUESS_TURNS => Action::GuessTurns,
-            Self::TAKE => Action::Take(count),
-            Self::WANT_TARGET => Action::WantTarget(Depth(u32::try_from(count).unwrap_or(u32::MAX))),
-            Self::WANT_ONLINE => Action::WantOnline(count != 0),
-            Self::SET_TIMER => Action::SetTimer((count != u64::MAX).then_some(Timestamp(count))),
-            Self::BEGIN_PROLOGUE => Action::BeginPrologue,
-            Self::END_PROLOGUE => Action::EndPrologue,
-            Self::RECORD => Action::Record(exchanges.next()?),
-            Self::REMARK => Action::Remark(phrase(bytes)),
-            _ => return None,
-        })
-    }
-}
-
-fn phrase(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).unwrap_or("(not a phrase)")
 }
 
 #[cfg(test)]

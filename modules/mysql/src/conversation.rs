@@ -1,10 +1,11 @@
-//! One session: what the user says is read command by command (`conversation/commands.rs`), what target and online server
-//! answer answer by answer (`conversation/answers.rs`); `conversation/entry.rs` logs in, `conversation/restoration.rs` brings a
-//! new connection to where the lost one was. This file holds what all of them know, and what happens when the streams begin,
-//! end and begin anew.
+//! One session: what the user says is read command by command (`conversation/commands.rs`) and judged
+//! (`conversation/decision.rs`), what target and online server answer answer by answer (`conversation/answers.rs`);
+//! `conversation/entry.rs` logs in, `conversation/restoration.rs` brings a new connection to where the lost one was. This file
+//! holds what all of them know, and what happens when the streams begin, end and begin anew.
 
 mod answers;
 mod commands;
+mod decision;
 mod entry;
 mod restoration;
 mod speech;
