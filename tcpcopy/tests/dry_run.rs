@@ -186,7 +186,7 @@ fn a_module_that_does_not_return_is_told_of_and_ends_the_run() {
     let module = built::module("tcpcopy-mod-tagged", "libtagged_mod.so");
     let mut tcpcopy = dry_run_asked_at(&path("ctl.sock"), &path("users.pcap"), &path("sent.pcapng"));
     tcpcopy.arg("--module").arg(format!("{}:stays_on = \"stuck\"", module.display()));
-    tcpcopy.args(["--module-timeout", "3"]);
+    tcpcopy.args(["--module-timeout", "5"]);
     let mut running = tcpcopy.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(running.stderr.take().unwrap()).lines().map(Result::unwrap);
     let told = lines.find(|line| line.contains("has not returned from a call")).unwrap_or_default();
@@ -195,11 +195,11 @@ fn a_module_that_does_not_return_is_told_of_and_ends_the_run() {
     let rest: Vec<String> = lines.collect();
     assert_eq!(running.wait().unwrap().code(), Some(1), "{told} {rest:?}");
     assert!(
-        told.contains("for 1 s: nothing is replayed until it does; after 3 s this process ends"),
+        told.contains("for 1 s: nothing is replayed until it does; after 5 s this process ends"),
         "{told}"
     );
     let end = rest.last().map(String::as_str).unwrap_or_default();
-    assert!(end.contains("for 3 s") && end.contains("replay with another module"), "{rest:?}");
+    assert!(end.contains("for 5 s") && end.contains("replay with another module"), "{rest:?}");
     let answer = String::from_utf8(answer.stderr).unwrap();
     assert!(answer.contains("module tagged") && answer.contains("has not returned"), "{answer}");
 }
