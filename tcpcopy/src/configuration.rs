@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tcpcopy_cli::Failure;
 use tcpcopy_core::engine::{Awaited, EngineOptions, Mapping, Mappings, Pace, Sampling, Share, SourcePool};
-use tcpcopy_core::host::HostOptions;
+use tcpcopy_core::host::{HostOptions, Patience};
 use tcpcopy_core::net::devices;
 use tcpcopy_core::runtime::{
     AdminPlace, IntakeChoice, InterceptChoice, ModuleOptions, ReplayOptions, SightingChoice, Transport,
@@ -134,7 +134,8 @@ fn modules(flags: &Flags, mappings: &Mappings) -> Result<ModuleOptions, Failure>
     let choices = module_flag::choices(&flags.module, mappings.as_slice()).map_err(Failure::WrongValue)?;
     // This program even if another version has taken its place on the disk.
     let probe = Some("/proc/self/exe".into());
-    let patience = Some(flags.module_timeout).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let longest = Some(flags.module_timeout).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let patience = Patience { longest, ..Patience::default() };
     let host = HostOptions { probe, patience, ..HostOptions::default() };
     Ok(ModuleOptions { choices, host })
 }
@@ -456,7 +457,7 @@ mod tests {
         assert_eq!(configured(&["--admin", "none"]).unwrap().admin, AdminPlace::Nowhere);
         assert_eq!(configured(&[]).unwrap().admin, AdminPlace::Usual);
         assert_eq!(configured(&["--module", "81=/m.so"]).unwrap_err().exit_status(), 2);
-        let patience = |arguments: &[&str]| configured(arguments).unwrap().modules.host.patience;
+        let patience = |arguments: &[&str]| configured(arguments).unwrap().modules.host.patience.longest;
         assert_eq!(patience(&[]), Some(Duration::from_secs(30)));
         assert_eq!(patience(&["--module-timeout", "5"]), Some(Duration::from_secs(5)));
         assert_eq!(patience(&["--module-timeout", "0"]), None);

@@ -6,10 +6,10 @@
 mod built;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use serde_json::{Value, json};
 use tcpcopy_core::net::{FileInput, Recording};
@@ -176,30 +176,61 @@ fn a_place_where_nothing_can_be_written_is_told_at_the_start() {
     assert!(said.contains("cannot write /dev/full: No space left on device"), "{said}");
 }
 
+/// A dry run with a module that does not return from its second request, and the line of its log that says so.
+struct StuckRun {
+    folder: tempfile::TempDir,
+    process: Child,
+    log: BufReader<ChildStderr>,
+    told: String,
+}
+
+impl StuckRun {
+    fn start(timeout: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        let request = |path| format!("GET /{path} HTTP/1.1\r\n\r\n").into_bytes();
+        let requests = ["1", "stuck", "3"].map(request);
+        record_requests(&path("users.pcap"), requests.each_ref().map(Vec::as_slice), 0);
+        let module = built::module("tcpcopy-mod-tagged", "libtagged_mod.so");
+        let mut tcpcopy = dry_run_asked_at(&path("ctl.sock"), &path("users.pcap"), &path("sent.pcapng"));
+        tcpcopy.arg("--module").arg(format!("{}:stays_on = \"stuck\"", module.display()));
+        tcpcopy.args(["--module-timeout", timeout]).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = tcpcopy.spawn().unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap());
+        let is_told =
+            |line: &String| line.contains("has not returned from a call for 1 s: nothing is replayed");
+        let told = log.by_ref().lines().map(Result::unwrap).find(is_told).expect("the log tells");
+        Self { folder, process, log, told }
+    }
+
+    /// The exit status, and the last line of the log.
+    fn end(mut self) -> (Option<i32>, String) {
+        let last = self.log.lines().last().map_or_else(String::new, Result::unwrap);
+        (self.process.wait().unwrap().code(), last)
+    }
+}
+
 #[test]
 fn a_module_that_does_not_return_is_told_of_and_ends_the_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name| folder.path().join(name);
-    let request = |path| format!("GET /{path} HTTP/1.1\r\n\r\n").into_bytes();
-    let requests = ["1", "stuck", "3"].map(request);
-    record_requests(&path("users.pcap"), requests.each_ref().map(Vec::as_slice), 0);
-    let module = built::module("tcpcopy-mod-tagged", "libtagged_mod.so");
-    let mut tcpcopy = dry_run_asked_at(&path("ctl.sock"), &path("users.pcap"), &path("sent.pcapng"));
-    tcpcopy.arg("--module").arg(format!("{}:stays_on = \"stuck\"", module.display()));
-    tcpcopy.args(["--module-timeout", "5"]);
-    let mut running = tcpcopy.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(running.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let told = lines.find(|line| line.contains("has not returned from a call")).unwrap_or_default();
+    let run = StuckRun::start("5");
+    assert!(run.told.ends_with("; after 5 s this process ends"), "{}", run.told);
+    let socket = run.folder.path().join("ctl.sock");
     let mut ctl = Command::new(env!("CARGO_BIN_EXE_tcpcopy"));
-    let answer = ctl.args(["ctl", "--socket"]).arg(path("ctl.sock")).arg("status").output().unwrap();
-    let rest: Vec<String> = lines.collect();
-    assert_eq!(running.wait().unwrap().code(), Some(1), "{told} {rest:?}");
-    assert!(
-        told.contains("for 1 s: nothing is replayed until it does; after 5 s this process ends"),
-        "{told}"
-    );
-    let end = rest.last().map(String::as_str).unwrap_or_default();
-    assert!(end.contains("for 5 s") && end.contains("replay with another module"), "{rest:?}");
+    let answer = ctl.args(["ctl", "--socket"]).arg(socket).arg("status").output().unwrap();
     let answer = String::from_utf8(answer.stderr).unwrap();
     assert!(answer.contains("module tagged") && answer.contains("has not returned"), "{answer}");
+    let (status, last) = run.end();
+    assert_eq!(status, Some(1), "{last}");
+    assert!(last.contains("for 5 s: this process ends") && last.contains("another module"), "{last}");
+}
+
+#[test]
+fn a_run_with_a_module_that_does_not_return_can_be_stopped() {
+    let run = StuckRun::start("0");
+    assert!(run.told.ends_with("until it does"), "{}", run.told);
+    let pid = run.process.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    let (status, last) = run.end();
+    assert_eq!(status, Some(1), "{last}");
+    assert!(last.contains("this process ends"), "{last}");
 }

@@ -13,7 +13,7 @@ use tcpcopy_plugin_api::{Configuration, Module};
 use crate::library::map;
 use crate::sealed::SealedCopy;
 use crate::watch::Watch;
-use crate::{About, CallTimes, Library, LoadError, Problem, elf, probe, smoke};
+use crate::{About, CallTimes, Library, LoadError, Patience, Problem, elf, probe, smoke};
 
 /// How a [`Host`] works.
 #[derive(Clone, Debug)]
@@ -25,15 +25,14 @@ pub struct HostOptions {
     pub most_loaded: usize,
     /// A call that takes so long is slow.
     pub slow_call: Duration,
-    /// A call that has not returned after so long ends the process with status 1, and a sentence in the log: nothing else
-    /// ends it, and until it ends the process does nothing but that. Time in which the process was stopped does not count.
-    /// `None`: it goes on for ever.
-    pub patience: Option<Duration>,
+    /// How long a call may run.
+    pub patience: Patience,
 }
 
 impl Default for HostOptions {
     fn default() -> Self {
-        Self { probe: None, most_loaded: 64, slow_call: Duration::from_millis(10), patience: None }
+        let slow_call = Duration::from_millis(10);
+        Self { probe: None, most_loaded: 64, slow_call, patience: Patience::default() }
     }
 }
 
@@ -123,7 +122,7 @@ impl Host {
 
     fn watch(&mut self, library: &Library) {
         if self.watch.is_none() {
-            match Watch::start(self.options.patience) {
+            match Watch::start(self.options.patience.clone()) {
                 Ok(watch) => self.watch = Some(watch),
                 Err(error) => log::warn!("calls of modules that do not return are not noticed: {error}"),
             }

@@ -28,3 +28,4 @@ pub use error::{LoadError, Problem};
 pub use host::{Host, HostOptions, Loaded};
 pub use library::{About, Door, Library};
 pub use probe::probe;
+pub use watch::Patience;

@@ -4,6 +4,7 @@
 //! It also sees slow calls where there are so many that timing each would cost more than looking.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -55,6 +56,17 @@ struct Watched {
     is_told: bool,
 }
 
+/// How long a call may run before it ends the process, with status 1 and a sentence in the log.
+///
+/// Time in which the process was stopped, perhaps by a debugger, does not count.
+#[derive(Clone, Debug, Default)]
+pub struct Patience {
+    /// So long, at least a second; `None`: for ever.
+    pub longest: Option<Duration>,
+    /// Set when the process is to end: then a second.
+    pub is_asked_to_end: Arc<AtomicBool>,
+}
+
 /// How often to look.
 #[derive(Debug, Default)]
 struct Pace {
@@ -64,14 +76,15 @@ struct Pace {
 }
 
 impl Watch {
-    /// Starts the thread. A call that has not returned after `patience` ends the process.
+    /// Starts the thread.
     ///
     /// # Errors
     /// There can be no further thread.
-    pub(crate) fn start(patience: Option<Duration>) -> io::Result<Self> {
+    pub(crate) fn start(patience: Patience) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let watched = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("watch".to_owned()).spawn(move || watched.work(patience))?;
+        let thread =
+            thread::Builder::new().name("watch".to_owned()).spawn(move || watched.work(&patience))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -105,7 +118,7 @@ impl Shared {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, patience: Option<Duration>) {
+    fn work(&self, patience: &Patience) {
         let longest_step = LONGEST_STEP.as_nanos() as u64;
         let (mut pace, mut looked_at) = (Pace::default(), nanos());
         let mut rounds = self.lock();
@@ -124,7 +137,7 @@ impl Shared {
 }
 
 impl Rounds {
-    fn look(&mut self, passed: u64, patience: Option<Duration>) {
+    fn look(&mut self, passed: u64, patience: &Patience) {
         for watched in &mut self.watched {
             let ran = watched.times.look(passed).unwrap_or_default();
             watched.tell(ran, patience);
@@ -141,15 +154,15 @@ impl Rounds {
 }
 
 impl Watched {
-    fn tell(&mut self, ran: Duration, patience: Option<Duration>) {
+    fn tell(&mut self, ran: Duration, patience: &Patience) {
         let was_told = std::mem::replace(&mut self.is_told, ran >= STUCK);
         if self.is_told && !was_told {
-            let end = patience.map_or_else(String::new, |patience| {
-                format!("; after {} s this process ends", patience.as_secs())
+            let end = patience.longest.map_or_else(String::new, |longest| {
+                format!("; after {} s this process ends", longest.as_secs())
             });
             log::error!("{}: {UNTIL}{end}", self.sentence(ran));
         }
-        if patience.is_some_and(|patience| ran >= patience) {
+        if self.is_told && patience.is_over(ran) {
             log::error!(
                 "{}: this process ends, since nothing else ends such a call; replay with another module",
                 self.sentence(ran)
@@ -162,6 +175,12 @@ impl Watched {
 
     fn sentence(&self, ran: Duration) -> String {
         format!("module {} has not returned from a call for {} s", self.name, ran.as_secs())
+    }
+}
+
+impl Patience {
+    fn is_over(&self, ran: Duration) -> bool {
+        self.is_asked_to_end.load(Relaxed) || self.longest.is_some_and(|longest| ran >= longest)
     }
 }
 
@@ -202,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_call_that_does_not_return_is_told_of_until_it_does() {
-        let watch = Watch::start(None).unwrap();
+        let watch = Watch::start(Patience::default()).unwrap();
         let times = Arc::new(CallTimes::new(Duration::MAX));
         let tally = times.tally();
         let name = "stuck 1.0.0 (/stuck.so)".to_owned();

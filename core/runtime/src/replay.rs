@@ -3,6 +3,7 @@
 mod answers;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Token;
@@ -14,7 +15,7 @@ use crate::intake::Intake;
 use crate::modules::{Modules, Shelf};
 use crate::outlet::Outlet;
 use crate::rounds::{Round, Rounds};
-use crate::signals::Notice;
+use crate::signals::{Notice, set_on_stop};
 use crate::socket::random;
 use crate::way_back::WayBack;
 use crate::{
@@ -86,6 +87,7 @@ impl Replay {
     /// [`StartError`], one sentence for a person; nothing is left open.
     pub fn start(options: ReplayOptions) -> Result<Self, StartError> {
         let names: Vec<String> = options.mappings.as_slice().iter().map(mapping_name).collect();
+        let is_asked_to_end = Arc::clone(&options.modules.host.patience.is_asked_to_end);
         let mut shelf = Shelf::new(options.modules.host, names.clone());
         let load = |choice: &ModuleChoice| {
             shelf.load(choice.mapping, &choice.file, Some(choice.configuration.clone()))
@@ -98,6 +100,7 @@ impl Replay {
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
         let outlet = Outlet::open(&options.transmit, Transport::Tcp, targets.clone())?;
         let rounds = Rounds::new(options.snapshot_interval, intake.tokens())?;
+        set_on_stop(is_asked_to_end)?;
         intake.register(rounds.registry())?;
         let (token, now) = (rounds.free_token(), rounds.now());
         let way_back_awaited_until = (!fresh.is_empty()).then(|| now + WAY_BACK_PATIENCE);

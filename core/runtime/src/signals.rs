@@ -1,10 +1,13 @@
 //! Signals as readable descriptors.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
 /// What a running program is told by a signal, but to stop.
@@ -49,6 +52,13 @@ impl Signals {
         while pipe.read(&mut bytes).is_ok_and(|count| count > 0) {}
         Some(*notice)
     }
+}
+
+/// From now on SIGINT and SIGTERM set `flag` as well, for a thread that would not hear of them otherwise.
+pub(crate) fn set_on_stop(flag: Arc<AtomicBool>) -> io::Result<()> {
+    flag::register(SIGINT, Arc::clone(&flag))?;
+    flag::register(SIGTERM, flag)?;
+    Ok(())
 }
 
 fn on_pipe(signals: &[i32]) -> io::Result<UnixStream> {
