@@ -309,56 +309,6 @@ impl Actions {
         !self.exchanges.is_empty()
     }
 
-    /// The raw form: steps, the bytes they name, and the exchanges they record.
-    #[must_use]
-    pub fn as_raw(&self) -> (&[Step], &[u8], &[Exchange]) {
-        (&self.steps, &self.bytes, &self.exchanges)
-    }
-
-    /// Appends actions in raw form, as they came over the boundary of a library.
-    ///
-    /// # Errors
-    /// [`InvalidStep`] when a step is unknown, or names bytes or exchanges that are not there; nothing is appended then.
-    pub fn extend_from_raw(
-        &mut self,
-        steps: &[Step],
-        bytes: &[u8],
-        exchanges: impl IntoIterator<Item = Exchange>,
-    ) -> Result<(), InvalidStep> {
-        let (mut named, mut records) = (0_u64, 0);
-        for step in steps {
-            if !(Step::FORWARD..=Step::REMARK).contains(&step.code) {
-                return Err(InvalidStep);
-            }
-            named = named.checked_add(step.bytes).ok_or(InvalidStep)?;
-            records += usize::from(step.code == Step::RECORD);
-        }
-        let before = self.exchanges.len();
-        self.exchanges.extend(exchanges);
-        if named != bytes.len() as u64 || records != self.exchanges.len() - before {
-            self.exchanges.truncate(before);
-            return Err(InvalidStep);
-        }
-        self.steps.extend_from_slice(steps);
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    /// Appends `steps` if none of them names bytes or an exchange; otherwise appends nothing and returns `false`.
-    ///
-    /// Nearly all answers are of this kind, and deserve no more than a few instructions. Each number is written by itself: a
-    /// processor that copies a step 16 bytes at a time waits for the words it was written in just before.
-    #[cfg(feature = "abi")]
-    #[inline]
-    pub(crate) fn extend_from_bare(&mut self, steps: &[Step]) -> bool {
-        let are_bare = steps.iter().all(Step::is_bare);
-        if are_bare {
-            let bare = |&Step { code, count, .. }: &Step| Step { code, reserved: 0, count, bytes: 0 };
-            self.steps.extend(steps.iter().map(bare));
-        }
-        are_bare
-    }
-
     fn step(&mut self, code: u32, count: u64, bytes: &[u8]) {
         self.steps.push(Step { code, reserved: 0, count, bytes: bytes.len() as u64 });
         self.bytes.extend_from_slice(bytes);
@@ -397,18 +347,6 @@ mod tests {
         let (steps, bytes, exchanges) = actions.as_raw();
         copy.extend_from_raw(steps, bytes, exchanges.iter().cloned()).unwrap();
         assert_eq!(copy.iter().collect::<Vec<_>>(), listed);
-    }
-
-    #[test]
-    fn raw_steps_that_make_no_sense_are_refused() {
-        let step = |code, bytes| Step { code, reserved: 0, count: 1, bytes };
-        let mut actions = Actions::default();
-        assert_eq!(actions.extend_from_raw(&[step(99, 0)], b"", []), Err(InvalidStep));
-        assert_eq!(actions.extend_from_raw(&[step(Step::INSERT, 4)], b"abc", []), Err(InvalidStep));
-        assert_eq!(actions.extend_from_raw(&[step(Step::INSERT, u64::MAX); 2], b"", []), Err(InvalidStep));
-        assert_eq!(actions.extend_from_raw(&[step(Step::RECORD, 0)], b"", []), Err(InvalidStep));
-        assert_eq!(actions.extend_from_raw(&[], b"", [Exchange::default()]), Err(InvalidStep));
-        assert!(actions.is_empty());
     }
 
     #[test]
