@@ -43,6 +43,13 @@ pub enum Side {
 /// [`Actions::want_online`] is; neither is at the beginning. One that has called [`Actions::forward_all`] and wants
 /// nothing is let go: it is not called again, and not [replaced](crate::Module::resume) either.
 ///
+/// # Time
+///
+/// All sessions, and the packets of all users, wait while a call runs: it takes microseconds, and never waits for anything (a file, a
+/// lock, a server). What has to happen later happens in a [timer](Actions::set_timer). Calls of 10 ms or more are counted and
+/// told in the log; one that has not returned after a second is told of by itself, and ends tcpcopy after half a minute
+/// (`--module-timeout`), since nothing else can end it.
+///
 /// # Errors
 ///
 /// A [`GiveUp`] ends this session: its reason is counted and told once in the log, and what was not yet said is counted
@@ -50,7 +57,7 @@ pub enum Side {
 /// another session, as one [joined](crate::SessionInfo::joined) in the middle, unless it was given up
 /// [for good](GiveUp::for_good). Actions of a call that gives up are not carried out. A panic does the same
 /// under the verdict `module_fault`; other sessions and the process go on, and a module that keeps failing is rolled
-/// back. Nothing can protect the process from a module that aborts, writes through wild pointers or never returns.
+/// back. Nothing can protect the process from a module that aborts or writes through wild pointers.
 pub trait Conversation: Send {
     /// The session begins, or is [taken over](crate::Module::resume), before any byte is given: the place to say what is
     /// [wanted](Actions::want_target), or that nothing is ([`Actions::forward_all`]). A session that was

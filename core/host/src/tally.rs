@@ -93,10 +93,7 @@ impl Tally {
 
     /// The watch looks, `passed` nanoseconds after it last did. Returns for how long a call has been running.
     pub(crate) fn look(&self, passed: u64) -> Option<u64> {
-        let entered = self.crossings.load(Relaxed);
-        if entered.is_multiple_of(2) {
-            return None;
-        }
+        let entered = self.inside()?;
         // A call that is new has begun somewhere between the look before and this one.
         let ran = self.seen_running(entered).map_or(passed / 2, |ran| ran.saturating_add(passed));
         self.seen_nanos.store(ran, Relaxed);
@@ -106,7 +103,11 @@ impl Tally {
 
     /// For how long the call had been running that runs now, when the watch last looked.
     pub(crate) fn running(&self) -> Option<u64> {
-        self.seen_running(self.crossings.load(Relaxed))
+        self.seen_running(self.inside()?)
+    }
+
+    fn inside(&self) -> Option<u64> {
+        Some(self.crossings.load(Relaxed)).filter(|crossings| !crossings.is_multiple_of(2))
     }
 
     fn seen_running(&self, entered: u64) -> Option<u64> {
@@ -183,6 +184,7 @@ mod tests {
     #[test]
     fn a_call_that_is_not_timed_takes_as_long_as_it_was_seen() {
         let tally = Tally::new(10 * MS);
+        assert_eq!(tally.running(), None);
         tally.time_few(true);
         tally.end(tally.begin());
         assert_eq!(tally.look(5 * MS), None);

@@ -243,7 +243,8 @@ pub struct Actions {
 /// the same library may be used by another thread at the same time. Callbacks marked optional may be NULL. Every
 /// callback that returns an int32_t returns TCPCOPY_OK or what `refuse` or `give_up` returned; anything else is a fault,
 /// ends the session, and counts towards the module's being rolled back. Nothing can protect the process from a module
-/// that crashes; a call that never returns ends the process.
+/// that crashes. Everything waits while a call runs: it takes microseconds and waits for nothing; one that never returns ends
+/// the process.
 ///
 /// A call that gives bytes gives bytes of that side from the first on that was not dealt with before: what an earlier call
 /// left is given again, with what has come since behind it. (Where several segments of the client have waited, a first
