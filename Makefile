@@ -19,10 +19,10 @@ WITH_PROPERTIES = -p tcpcopy-wire -p tcpcopy-feed -p tcpcopy-net -p tcpcopy-engi
 # What is installed: for the build, for the lab besides, and databases and their clients only where they are wanted.
 DEPS = $(if $(findstring mysql,$(SCENARIO)),mysql,lab)
 test unit fidelity: DEPS = mysql
-man deb: DEPS = build
+man api deb: DEPS = build
 check-deb: DEPS = package
 
-.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim properties release programs deps man deb check-deb
+.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim properties release programs api deps man deb check-deb
 
 help:
 	@echo 'make demo [SCENARIO=name]  watch real traffic being replayed, in hosts of its own (make scenarios lists them)'
@@ -79,10 +79,14 @@ man: programs
 	@$(TARGET)/release/intercept generate-documents $(TARGET)/documents
 	@echo $(TARGET)/documents
 
-deb: programs
+# What the authors of modules build against goes into the package as it would be published.
+api: deps
+	@$(CARGO) package --quiet -p tcpcopy-plugin-api --no-verify --allow-dirty
+
+deb: programs api
 	@packaging/deb build $(TARGET) $(TARGET)/debian
 
-check-deb: programs
+check-deb: programs api
 	@packaging/deb check $$(packaging/deb build $(TARGET) $(TARGET)/debian)
 
 properties: deps

@@ -34,7 +34,7 @@ pub(crate) struct NewModule {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
 
-    /// Build against tcpcopy-plugin-api in this folder instead of the published one
+    /// Build against tcpcopy-plugin-api in this folder; without it, the one installed with tcpcopy, or else the published one
     #[arg(long, value_name = "FOLDER")]
     api: Option<PathBuf>,
 

@@ -1,5 +1,7 @@
 //! `tcpcopy new-module DIR`: a folder with a module in it that builds, passes its tests and loads.
 
+use std::env;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,13 +44,64 @@ impl Names {
     }
 }
 
+/// Where a module gets `tcpcopy-plugin-api` from.
+enum Api {
+    /// A checkout, or what was installed beside tcpcopy.
+    Folder(PathBuf),
+    Registry,
+}
+
+impl Api {
+    /// The folder that was asked for.
+    fn in_folder(api: &Path) -> Result<Self, Failure> {
+        let absolute = std::path::absolute(api).map_err(|error| failed(api, &error))?;
+        if is_package(&absolute) {
+            return Ok(Self::Folder(absolute));
+        }
+        Err(Failure::WrongValue(format!(
+            "{} is not the folder of tcpcopy-plugin-api: it has no Cargo.toml",
+            api.display()
+        )))
+    }
+
+    /// The folder that a package of tcpcopy installs with `program`: `/usr/share/tcpcopy/…` with `/usr/bin/tcpcopy`.
+    fn beside(program: &Path) -> Self {
+        let prefix = program.parent().and_then(Path::parent);
+        let installed = prefix.map(|prefix| prefix.join("share/tcpcopy/tcpcopy-plugin-api"));
+        installed.filter(|folder| is_package(folder)).map_or(Self::Registry, Self::Folder)
+    }
+
+    /// As the value of a dependency in `Cargo.toml`, without its braces.
+    fn source(&self) -> String {
+        match self {
+            Self::Folder(folder) => format!("path = {:?}", folder.display().to_string()),
+            Self::Registry => "version = \"1\"".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "tcpcopy-plugin-api in {}", folder.display()),
+            Self::Registry => f.write_str(
+                "tcpcopy-plugin-api 1 of crates.io (if it is not there, --api takes plugin-api of a checkout of tcpcopy)",
+            ),
+        }
+    }
+}
+
+fn is_package(folder: &Path) -> bool {
+    folder.join("Cargo.toml").is_file()
+}
+
 fn capitalised(part: &str) -> String {
     let (first, rest) = part.split_at(1);
     first.to_ascii_uppercase() + rest
 }
 
-/// Makes the folder, with the crate `tcpcopy-plugin-api` from the registry or from the folder `api`. Returns what to do
-/// next, for a person.
+/// Makes the folder, with the crate `tcpcopy-plugin-api` from the folder `api`; without one, from where this tcpcopy is
+/// installed, or else from the registry. Returns what to do next, for a person.
 ///
 /// # Errors
 /// [`Failure::WrongValue`] for a folder without a usable name, [`Failure::Start`] when it exists already or cannot be
@@ -56,7 +109,10 @@ fn capitalised(part: &str) -> String {
 pub(crate) fn create(folder: &Path, api: Option<&Path>) -> Result<String, Failure> {
     let folder = std::path::absolute(folder).map_err(|error| failed(folder, &error))?;
     let names = Names::of(&folder).map_err(Failure::WrongValue)?;
-    let api = api.map(absolute_api).transpose()?;
+    let api = match api {
+        Some(folder) => Api::in_folder(folder)?,
+        None => env::current_exe().map_or(Api::Registry, |program| Api::beside(&program)),
+    };
     if folder.exists() {
         return Err(Failure::Start(format!("{} exists already; name a new folder", folder.display())));
     }
@@ -64,33 +120,18 @@ pub(crate) fn create(folder: &Path, api: Option<&Path>) -> Result<String, Failur
         let path = folder.join(path);
         let parent = path.parent().unwrap_or(&folder);
         fs::create_dir_all(parent).map_err(|error| failed(parent, &error))?;
-        fs::write(&path, filled_in(template, &names, api.as_deref()))
-            .map_err(|error| failed(&path, &error))?;
+        fs::write(&path, filled_in(template, &names, &api)).map_err(|error| failed(&path, &error))?;
     }
     let Names { library, .. } = names;
     let place = folder.display();
     Ok(format!(
-        "{place} is ready:\n    cd {place}\n    cargo test\n    cargo build --release\n    \
+        "{place} is ready, with {api}:\n    cd {place}\n    cargo test\n    cargo build --release\n    \
          tcpcopy … --module {place}/target/release/lib{library}.so\n"
     ))
 }
 
-fn absolute_api(api: &Path) -> Result<PathBuf, Failure> {
-    let absolute = std::path::absolute(api).map_err(|error| failed(api, &error))?;
-    if absolute.join("Cargo.toml").is_file() {
-        return Ok(absolute);
-    }
-    Err(Failure::WrongValue(format!(
-        "{} is not the folder of tcpcopy-plugin-api: it has no Cargo.toml",
-        api.display()
-    )))
-}
-
-fn filled_in(template: &str, names: &Names, api: Option<&Path>) -> String {
-    let source = match api {
-        Some(folder) => format!("path = {:?}", folder.display().to_string()),
-        None => "version = \"1\"".to_owned(),
-    };
+fn filled_in(template: &str, names: &Names, api: &Api) -> String {
+    let source = api.source();
     template
         .replace("{{name}}", &names.name)
         .replace("{{library}}", &names.library)
@@ -120,9 +161,20 @@ mod tests {
     fn nothing_of_the_template_is_left_open() {
         let names = Names::of(Path::new("lines")).unwrap();
         for (path, template) in FILES {
-            let filled = filled_in(template, &names, Some(Path::new("/api")));
+            let filled = filled_in(template, &names, &Api::Folder("/api".into()));
             assert!(!filled.contains("{{"), "{path}: {filled}");
         }
+    }
+
+    #[test]
+    fn what_is_installed_beside_tcpcopy_is_built_against() {
+        let prefix = tempfile::tempdir().unwrap();
+        let program = prefix.path().join("bin/tcpcopy");
+        assert_eq!(Api::beside(&program).source(), "version = \"1\"");
+        let installed = prefix.path().join("share/tcpcopy/tcpcopy-plugin-api");
+        fs::create_dir_all(&installed).unwrap();
+        fs::write(installed.join("Cargo.toml"), "").unwrap();
+        assert_eq!(Api::beside(&program).source(), format!("path = \"{}\"", installed.display()));
     }
 
     #[test]

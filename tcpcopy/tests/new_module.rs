@@ -1,4 +1,5 @@
-//! `tcpcopy new-module`: what it makes builds outside of the workspace, passes its tests, and loads.
+//! `tcpcopy new-module`: what it makes builds outside of the workspace, against `tcpcopy-plugin-api` as it is published, passes
+//! its tests, and loads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,18 +10,41 @@ use tcpcopy_core::plugin_api::Configuration;
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
+/// Runs it to its end, which has to be a success. Returns its standard output and standard error.
+fn run(command: &mut Command) -> (String, String) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (told, said) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {said}");
+    (told, said)
+}
+
+/// `tcpcopy-plugin-api` as it is published: without the workspace it was made in. Always in the same place, so that cargo
+/// need not build it again.
+fn published_api() -> PathBuf {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("published-api");
+    let _ = fs::remove_dir_all(&place);
+    run(Command::new(env!("CARGO"))
+        .current_dir(WORKSPACE)
+        .args(["package", "--package=tcpcopy-plugin-api", "--no-verify", "--allow-dirty", "--offline"])
+        .arg("--target-dir")
+        .arg(&place));
+    let mut packages =
+        fs::read_dir(place.join("package")).expect("packages").flatten().map(|entry| entry.path());
+    let package = packages.find(|path| path.extension().is_some_and(|is| is == "crate")).expect("a .crate");
+    run(Command::new("tar").arg("xf").arg(&package).arg("-C").arg(&place));
+    place.join(package.file_stem().expect("a name"))
+}
+
 /// Makes a module named `name` below `folder`.
 fn new_module(folder: &Path, name: &str) -> PathBuf {
     let module = folder.join(name);
-    let output = Command::new(env!("CARGO_BIN_EXE_tcpcopy"))
+    let (told, said) = run(Command::new(env!("CARGO_BIN_EXE_tcpcopy"))
         .arg("new-module")
         .arg(&module)
-        .args(["--api", concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-api")])
-        .output()
-        .expect("the binary runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{said}");
-    let told = String::from_utf8(output.stdout).expect("text");
+        .arg("--api")
+        .arg(published_api()));
+    assert!(said.is_empty(), "{said}");
     assert!(told.contains("cargo test") && told.contains("--module"), "{told}");
     module
 }
@@ -33,14 +57,10 @@ fn a_new_module_passes_its_tests_and_loads() {
     fs::copy(Path::new(WORKSPACE).join("Cargo.lock"), module.join("Cargo.lock")).unwrap();
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-module");
     for command in ["test", "build"] {
-        let output = Command::new(env!("CARGO"))
+        let (_, said) = run(Command::new(env!("CARGO"))
             .current_dir(&module)
             .args([command, "--offline", "--target-dir"])
-            .arg(&built)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "cargo {command}: {said}");
+            .arg(&built));
         assert!(!said.contains("warning"), "{said}");
     }
     let library = built.join("debug/libmy_protocol_mod.so");
