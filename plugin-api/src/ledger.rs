@@ -10,6 +10,115 @@ use crate::{Actions, Answer, Exchange, Timestamp};
 /// The online server answers all of them, the target those that were said. A new connection
 /// [withdraws](Self::withdraw) requests, which are then given and [begun](Self::begin) again; what the online server said to
 /// them meanwhile stays. An exchange is [recorded](Actions::record) when both answers are known, or never will be.
+///
+/// ```
+/// use tcpcopy_plugin_api::ledger::{Awaited, Entry, Ledger};
+/// use tcpcopy_plugin_api::{Actions, Answer, Conversation, Depth, GiveUp, Side};
+///
+/// /// Lines are requests, and answered by a line each. Both servers' answers are compared.
+/// #[derive(Default)]
+/// struct Lines {
+///     ledger: Ledger<()>,
+///     /// Which answer of the online server belongs to which request is no longer known.
+///     is_online_lost: bool,
+/// }
+///
+/// fn line(input: &[u8]) -> Option<&[u8]> {
+///     input.split_inclusive(|byte| *byte == b'\n').next().filter(|line| line.ends_with(b"\n"))
+/// }
+///
+/// fn answer(line: &[u8], latency_us: u64) -> Awaited {
+///     let failed = line.starts_with(b"ERROR");
+///     Awaited::Known(Answer { outcome: failed.into(), failed, size: line.len() as u64, digest: 0, latency_us })
+/// }
+///
+/// impl Conversation for Lines {
+///     fn opened(&mut self, actions: &mut Actions) -> Result<(), GiveUp> {
+///         actions.want_target(Depth::EVERYTHING);
+///         actions.want_online(true);
+///         Ok(())
+///     }
+///
+///     fn client(&mut self, mut input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
+///         while let Some(line) = line(input) {
+///             let mut entry = if line == b"shutdown\n" {
+///                 actions.discard(line.len() as u64, "shutdown");
+///                 Entry::unsaid(()) // the online server answers it all the same
+///             } else {
+///                 actions.open_turn();
+///                 actions.forward(line.len() as u64);
+///                 Entry::said(line.trim_ascii_end().escape_ascii().to_string(), ())
+///             };
+///             entry.heard_at = Some(actions.at());
+///             if self.is_online_lost {
+///                 entry.online = Awaited::Never;
+///             }
+///             self.ledger.begin(entry);
+///             input = &input[line.len()..];
+///         }
+///         self.ledger.settle(actions);
+///         Ok(())
+///     }
+///
+///     fn target(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
+///         // One answer in each call. What is left is given again at once, with the time of the next turn.
+///         let Some(line) = line(input) else { return Ok(()) };
+///         let latency = actions.turn_said_at().map_or(0, |said| actions.at().micros_since(said));
+///         if let Some((_, entry)) = self.ledger.awaited_by_target() {
+///             entry.target = answer(line, latency);
+///         }
+///         actions.take(line.len() as u64);
+///         actions.complete_turn();
+///         self.ledger.settle(actions);
+///         Ok(())
+///     }
+///
+///     fn online(&mut self, mut input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
+///         // An answer that came before its request is left, and given again behind it.
+///         while let (Some(line), Some(entry)) = (line(input), self.ledger.awaited_by_online()) {
+///             let latency = entry.heard_at.map_or(0, |heard| actions.at().micros_since(heard));
+///             entry.online = answer(line, latency);
+///             actions.take(line.len() as u64);
+///             input = &input[line.len()..];
+///         }
+///         self.ledger.settle(actions);
+///         Ok(())
+///     }
+///
+///     fn missing(&mut self, side: Side, _: u64, actions: &mut Actions) -> Result<(), GiveUp> {
+///         if side == Side::Target {
+///             return Err(GiveUp::new("bytes of the target were not seen"));
+///         }
+///         self.is_online_lost = true;
+///         actions.want_online(false);
+///         self.ledger.forget_online();
+///         self.ledger.settle(actions);
+///         Ok(())
+///     }
+///
+///     fn reconnected(&mut self, _: &mut Actions) -> Result<(), GiveUp> {
+///         self.ledger.withdraw();
+///         Ok(())
+///     }
+/// }
+/// # #[cfg(feature = "testing")]
+/// # {
+/// # use tcpcopy_plugin_api::testing::{Transcript, check_every_split};
+/// # use tcpcopy_plugin_api::{Configuration, ConfigurationError, Module, SessionInfo};
+/// # struct Comparing;
+/// # impl Module for Comparing {
+/// #     fn configure(_: &Configuration<'_>) -> Result<Self, ConfigurationError> { Ok(Self) }
+/// #     fn open(&self, _: &SessionInfo) -> Box<dyn Conversation> { Box::new(Lines::default()) }
+/// # }
+/// # let transcript = Transcript::new().client("a\nshutdown\nb\n").online("1\nbye\n2\n").target("1\n").reconnect().target("ERROR\n");
+/// # let outcome = check_every_split(&Comparing, &transcript).unwrap();
+/// # let told = outcome.exchanges.iter().map(|exchange| (&exchange.label[..], exchange.target.unwrap().failed));
+/// # assert_eq!(told.collect::<Vec<_>>(), [("a", false), ("b", true)]);
+/// # assert!(outcome.exchanges.iter().all(|exchange| exchange.online.is_some_and(|answer| answer.size == 2)));
+/// # let transcript = Transcript::new().client("a\n").missing(Side::Online, 1).client("b\n").target("1\n2\n");
+/// # assert_eq!(check_every_split(&Comparing, &transcript).unwrap().exchanges.len(), 2);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Ledger<R> {
     entries: VecDeque<Entry<R>>,
@@ -180,7 +289,8 @@ impl<R> Ledger<R> {
         }
     }
 
-    /// Nobody will answer any more: what was not answered by now is recorded as it is. If there is another connection
+    /// Nobody will answer any more, since both the user and the target have [ended](crate::Conversation::ended): what was
+    /// [heard](Entry::heard_at) and not answered by now is recorded as it is. If there is another connection
     /// after all, it is not recorded again.
     pub fn close(&mut self, actions: &mut Actions) {
         let begun = (self.next - self.first) as usize;
@@ -196,7 +306,20 @@ impl<R> Ledger<R> {
 }
 
 impl<R> Entry<R> {
-    /// A request that nothing is known of but what the module remembers.
+    /// A request that is said, with a turn opened for it; both servers' answers are pending. When it is
+    /// [heard](Self::heard_at) is to be set.
+    #[must_use]
+    pub fn said(label: impl Into<String>, request: R) -> Self {
+        Self { label: label.into(), said: true, has_turn: true, ..Self::of(request) }
+    }
+
+    /// A request that is not said: only the online server answers it.
+    #[must_use]
+    pub fn unsaid(request: R) -> Self {
+        Self { target: Awaited::Never, ..Self::of(request) }
+    }
+
+    /// A request that nothing is known of but what the module remembers: without a label, not said, both answers pending.
     #[must_use]
     pub fn of(request: R) -> Self {
         Self {
@@ -224,14 +347,8 @@ mod tests {
     use super::*;
 
     fn entry(label: &str, said: bool) -> Entry<()> {
-        Entry {
-            label: label.into(),
-            said,
-            has_turn: said,
-            heard_at: Some(Timestamp(1)),
-            target: if said { Awaited::Pending } else { Awaited::Never },
-            ..Entry::of(())
-        }
+        let entry = if said { Entry::said(label, ()) } else { Entry::unsaid(()) };
+        Entry { heard_at: Some(Timestamp(1)), ..entry }
     }
 
     fn answer(outcome: u32) -> Awaited {

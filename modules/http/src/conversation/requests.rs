@@ -164,13 +164,12 @@ impl HttpConversation {
         let awaits_target = said && !matches!(self.target, TargetPlace::Lost);
         let awaits_online = self.online != OnlinePlace::Unwanted;
         let when = |awaits: bool| if awaits { Awaited::Pending } else { Awaited::Never };
-        let has_turn = said && follows;
-        let mut entry = Entry::of(request.kind());
-        if has_turn {
-            entry.label = label::of(request, &self.settings.labels);
-        }
-        (entry.said, entry.has_turn) = (said, has_turn);
-        (entry.target, entry.online) = (when(awaits_target), when(awaits_online));
+        let mut entry = if said && follows {
+            Entry::said(label::of(request, &self.settings.labels), request.kind())
+        } else {
+            Entry::unsaid(request.kind())
+        };
+        (entry.said, entry.target, entry.online) = (said, when(awaits_target), when(awaits_online));
         self.ledger.begin(entry);
         if self.ledger.len() > MAX_UNSETTLED {
             self.lose_online(actions);

@@ -199,9 +199,8 @@ impl MysqlConversation {
         {
             before.request.ends_turn = false; // a turn of several commands ends with the last answer
         }
-        let mut entry = Entry::of(Request { form, meaning, ends_turn: true });
-        (entry.said, entry.has_turn, entry.label) = (true, true, label);
-        self.begin(entry, speech.actions);
+        let request = Request { form, meaning, ends_turn: true };
+        self.begin(Entry::said(label, request), speech.actions);
     }
 
     /// Words that get no answer are no reason to wait, unless the next command is about them.
@@ -215,9 +214,7 @@ impl MysqlConversation {
 
     /// A command that the online server answers is not said.
     fn begin_unsaid(&mut self, form: Form, meaning: Meaning, actions: &mut Actions) {
-        let mut entry = Entry::of(Request { form, meaning, ends_turn: false });
-        entry.target = Awaited::Never;
-        self.begin(entry, actions);
+        self.begin(Entry::unsaid(Request { form, meaning, ends_turn: false }), actions);
     }
 
     fn begin(&mut self, mut entry: Entry<Request>, actions: &mut Actions) {

@@ -178,10 +178,8 @@ impl MysqlConversation {
         self.user = UserPlace::Rounds;
         self.is_turn_begun = false;
         let meaning = Meaning::Login(Box::new(login));
-        let mut entry = Entry::of(Request { form: Form::Login, meaning, ends_turn: true });
-        (entry.said, entry.has_turn) = (true, true);
-        entry.label =
-            if self.session.login.is_some() { Command::ChangeUser.label() } else { "(login)" }.to_owned();
+        let label = if self.session.login.is_some() { Command::ChangeUser.label() } else { "(login)" };
+        let mut entry = Entry::said(label, Request { form: Form::Login, meaning, ends_turn: true });
         entry.heard_at = Some(actions.at());
         if matches!(self.online, OnlinePlace::Unwanted | OnlinePlace::Lost) {
             entry.online = Awaited::Never;
