@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 
 use abi_stable::prefix_type::WithMetadata;
 use abi_stable::std_types::RStr;
-use log::{Level, Record};
+use log::Level;
 use tcpcopy_plugin_api::abi::{ApiVersion, HostApi, HostApiRef};
 
 /// The one table for all modules.
@@ -27,7 +27,10 @@ pub(crate) fn level() -> u32 {
     log::max_level() as u32
 }
 
-/// A line of a module. A log that panics must not unwind into the module.
+/// Under which target the lines of all modules are logged, so that a log which is silent about foreign crates hears them.
+const TARGET: &str = "tcpcopy_module";
+
+/// A line of a module, with its own target before the text. A log that panics must not unwind into the module.
 pub(crate) fn say(level: u32, target: &str, text: &str) {
     let level = match level {
         0 | 1 => Level::Error,
@@ -36,9 +39,6 @@ pub(crate) fn say(level: u32, target: &str, text: &str) {
         4 => Level::Debug,
         _ => Level::Trace,
     };
-    let line = || {
-        log::logger()
-            .log(&Record::builder().level(level).target(target).args(format_args!("{text}")).build());
-    };
+    let line = || log::log!(target: TARGET, level, "{target}: {text}");
     let _ = catch_unwind(line);
 }
