@@ -110,7 +110,8 @@ use crate::{Actions, Answer, Exchange, Timestamp};
 /// #     fn configure(_: &Configuration<'_>) -> Result<Self, ConfigurationError> { Ok(Self) }
 /// #     fn open(&self, _: &SessionInfo) -> Box<dyn Conversation> { Box::new(Lines::default()) }
 /// # }
-/// # let transcript = Transcript::new().client("a\nshutdown\nb\n").online("1\nbye\n2\n").target("1\n").reconnect().target("ERROR\n");
+/// # let transcript = Transcript::new().client("a\nshutdown\nb\n").online("1\nbye\n2\n").target("1\n");
+/// # let transcript = transcript.reconnect().target("ERROR\n");
 /// # let outcome = check_every_split(&Comparing, &transcript).unwrap();
 /// # let told = outcome.exchanges.iter().map(|exchange| (&exchange.label[..], exchange.target.unwrap().failed));
 /// # assert_eq!(told.collect::<Vec<_>>(), [("a", false), ("b", true)]);

@@ -23,7 +23,9 @@ fn run(command: &mut Command) -> (String, String) {
 /// need not build it again.
 fn published_api() -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("published-api");
-    let _ = fs::remove_dir_all(&place);
+    if place.exists() {
+        fs::remove_dir_all(&place).expect("what an earlier test left can be removed");
+    }
     run(Command::new(env!("CARGO"))
         .current_dir(WORKSPACE)
         .args(["package", "--package=tcpcopy-plugin-api", "--no-verify", "--allow-dirty", "--offline"])
@@ -49,6 +51,27 @@ fn new_module(folder: &Path, name: &str) -> PathBuf {
     module
 }
 
+/// What tcpcopy says at level debug about loading that module, to replay an empty recording.
+fn said_at_debug(library: &Path) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tcpcopy"))
+        .args([
+            "-x",
+            "7000-127.0.0.1:9",
+            "-s",
+            "127.0.0.1",
+            "--offline",
+            "-i",
+            "/dev/null",
+            "--log-level",
+            "debug",
+        ])
+        .arg("--module")
+        .arg(library)
+        .output()
+        .expect("the binary runs");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 #[test]
 fn a_new_module_passes_its_tests_and_loads() {
     let folder = tempfile::tempdir().unwrap();
@@ -64,6 +87,7 @@ fn a_new_module_passes_its_tests_and_loads() {
         assert!(!said.contains("warning"), "{said}");
     }
     let library = built.join("debug/libmy_protocol_mod.so");
+    assert!(said_at_debug(&library).contains("DEBUG tcpcopy: my_protocol_mod: session"));
     let mut host = Host::new(HostOptions::default());
     let loaded = host.load(&library, &Configuration::new("skip=quit", "test")).unwrap();
     assert_eq!((loaded.about.name.as_str(), loaded.about.version.as_str()), ("my-protocol", "0.1.0"));

@@ -167,7 +167,7 @@ impl HttpConversation {
         let mut entry = if said && follows {
             Entry::said(label::of(request, &self.settings.labels), request.kind())
         } else {
-            Entry::unsaid(request.kind())
+            Entry::of(request.kind())
         };
         (entry.said, entry.target, entry.online) = (said, when(awaits_target), when(awaits_online));
         self.ledger.begin(entry);
