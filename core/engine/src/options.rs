@@ -72,7 +72,7 @@ pub struct EngineOptions {
     pub ports: Share,
     /// Bytes of captured traffic that may wait in all sessions together.
     pub memory_budget: usize,
-    /// After so many sessions in which it broke (at least 1), a generation of a module gives way to the one before it.
+    /// After so many sessions in which it broke (at least 1), a generation of a module gives way to an earlier one.
     pub faults_before_rollback: u32,
 }
 

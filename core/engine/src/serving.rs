@@ -11,6 +11,8 @@ const MOST_REASONS: usize = 100;
 const OTHER_REASONS: &str = "(other reasons)";
 /// Events that wait to be asked for; exchanges beyond that are dropped and counted.
 const MOST_EVENTS: usize = 1 << 16;
+/// Generations of a mapping that are kept to go back to.
+const MOST_EARLIER: usize = 8;
 
 /// Something a module told, or that became of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +79,7 @@ pub enum GenerationState {
     Draining,
     /// It serves none any more.
     Retired,
-    /// It failed and was replaced by the one before it; sessions that it has may still end on it.
+    /// It failed and was replaced by an earlier one; sessions that it has may still end on it.
     RolledBack,
 }
 
@@ -138,7 +140,8 @@ struct Installed {
 #[derive(Default)]
 struct Slot {
     current: Option<Installed>,
-    previous: Option<Installed>,
+    /// Those that served before it, the latest last.
+    earlier: Vec<Installed>,
     /// Sessions of older generations move to this one (an index) when they can.
     migrates: bool,
 }
@@ -191,7 +194,10 @@ impl Serving {
         self.wants_online.push(false);
         if let Some(replaced) = replaced {
             let older = replaced.generation;
-            slot.previous = Some(replaced);
+            slot.earlier.push(replaced);
+            if slot.earlier.len() > MOST_EARLIER {
+                slot.earlier.remove(0);
+            }
             self.generations[older].state = GenerationState::Draining;
             self.retire_if_idle(older);
         }
@@ -244,7 +250,7 @@ impl Serving {
         self.retire_if_idle(generation);
     }
 
-    /// A session of a generation was given up; after too many faults the generation before it takes over.
+    /// A session of a generation was given up; after too many faults an earlier generation takes over.
     pub(crate) fn fail(&mut self, generation: usize, session: SessionId, reason: &str, is_fault: bool) {
         let GenerationStatistics { mapping, number, .. } = self.generations[generation];
         let reason = reason.to_owned();
@@ -254,19 +260,24 @@ impl Serving {
         }
         self.generations[generation].faults += 1;
         self.tell(Event::Fault { mapping, generation: number, session, reason });
-        if self.generations[generation].faults >= u64::from(self.faults_before_rollback) {
+        if has_failed(&self.generations[generation], self.faults_before_rollback) {
             self.roll_back(mapping, generation);
         }
     }
 
+    /// The latest of the earlier generations that has not failed itself takes the place of `failed`, if there is one.
     fn roll_back(&mut self, mapping: usize, failed: usize) {
         let slot = &mut self.slots[mapping];
         if slot.current.as_ref().is_none_or(|current| current.generation != failed) {
             return;
         }
-        let Some(previous) = slot.previous.take() else { return };
-        let to = previous.generation;
-        slot.current = Some(previous);
+        let is_good =
+            |of: &Installed| !has_failed(&self.generations[of.generation], self.faults_before_rollback);
+        let Some(good) = slot.earlier.iter().rposition(is_good) else { return };
+        // What served after it has failed.
+        let Some(earlier) = slot.earlier.drain(good..).next() else { return };
+        let to = earlier.generation;
+        slot.current = Some(earlier);
         slot.migrates = false;
         self.generations[failed].state = GenerationState::RolledBack;
         self.generations[to].state = GenerationState::Current;
@@ -372,4 +383,9 @@ impl Serving {
     pub(crate) fn put_actions_back(&mut self, actions: Actions) {
         self.actions = actions;
     }
+}
+
+/// Whether a generation broke too often to serve new sessions.
+fn has_failed(generation: &GenerationStatistics, faults_before_rollback: u32) -> bool {
+    generation.faults >= u64::from(faults_before_rollback)
 }

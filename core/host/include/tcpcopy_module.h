@@ -6,6 +6,10 @@
  *
  *     cc -shared -fPIC -o libmy_mod.so my_mod.c
  *
+ * In C++ the same, with -fno-gnu-unique: without it g++ lets the dynamic linker make one of the static variables of
+ * inline functions and templates in all versions of a module that are loaded, and the host refuses such a library. An
+ * exception must not leave a function that the host calls.
+ *
  * Structs that begin with `size` may be larger in later versions of this file: set `size` to sizeof where you make one,
  * and look at it before you read a member that a version other than 1.0 has added.
  */

@@ -111,6 +111,9 @@ fn find_entry<Elf: FileHeader<Endian = NativeEndian>>(header: &Elf, bytes: &[u8]
         let Ok(name) = symbol.name(NativeEndian, symbols.strings()).map(String::from_utf8_lossy) else {
             return Err(Problem::Truncated("a symbol has no name"));
         };
+        if symbol.st_bind() == format::STB_GNU_UNIQUE {
+            return Err(Problem::SharesVariables(name.into_owned()));
+        }
         if name.starts_with(SYMBOL_PREFIX) {
             if symbol.st_type() != format::STT_OBJECT
                 || symbol.st_size(NativeEndian).into() < size_of::<AbiHeader>() as u64

@@ -50,6 +50,12 @@ pub enum Problem {
          tcpcopy_module_v1"
     )]
     NoModule,
+    /// A library whose variables the dynamic linker would make one with those of other versions (`STB_GNU_UNIQUE`), and
+    /// which it would never let go.
+    #[error(
+        "its variable {0} would be shared by all versions of it that are loaded; build it with -fno-gnu-unique"
+    )]
+    SharesVariables(String),
     /// A library with more than one module.
     #[error(
         "it holds several modules ({0}), and which one is meant cannot be told; build a library for each"

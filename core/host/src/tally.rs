@@ -1,5 +1,7 @@
 //! What is known of the calls into one module.
 
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use nix::libc::{self, timespec};
@@ -161,6 +163,25 @@ pub(crate) fn nanos() -> u64 {
     // SAFETY: `now` is there to be written to. This clock cannot fail; if it did, calls would take no time.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
+}
+
+/// A value of a module: dropping it runs the module's code, which may as well not return.
+pub(crate) struct Inside<T> {
+    pub(crate) value: ManuallyDrop<T>,
+    pub(crate) tally: Arc<Tally>,
+}
+
+impl<T> Inside<T> {
+    pub(crate) fn new(value: T, tally: Arc<Tally>) -> Self {
+        Self { value: ManuallyDrop::new(value), tally }
+    }
+}
+
+impl<T> Drop for Inside<T> {
+    fn drop(&mut self) {
+        // SAFETY: nobody sees the value after this.
+        self.tally.aside(|| unsafe { ManuallyDrop::drop(&mut self.value) });
+    }
 }
 
 #[cfg(test)]

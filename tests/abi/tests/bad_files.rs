@@ -119,3 +119,14 @@ fn a_module_on_another_abi_stable_is_refused() {
         "void tcpcopy_module_rust_function(void); void tcpcopy_module_rust_function(void) {}",
     );
 }
+
+#[test]
+fn a_library_whose_variables_all_versions_would_share_is_refused() {
+    let c = CLibraries::new();
+    // What g++ makes of a static variable in an inline function.
+    let unique = r#"__asm__(".data\n.globl counter\n.type counter, @gnu_unique_object\n.size counter, 4\n"
+        "counter: .long 0\n.text");"#;
+    let file = c.library("unique", &format!("{SMALLEST}{unique}"));
+    let sentence = "its variable counter would be shared by all versions of it that are loaded; build it with -fno-gnu-unique";
+    assert_eq!(refused(&file, ""), sentence);
+}

@@ -8,6 +8,7 @@ mod builds;
 mod c_modules;
 mod calls;
 mod collected_log;
+mod drops;
 mod loading;
 mod panics;
 mod play;

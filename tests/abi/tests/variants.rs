@@ -71,7 +71,7 @@ pub(crate) const NEWER: Variant = Variant {
         (
             "core/host/src/rust_door/proxy.rs",
             "        self.ask(actions, |object, call| object.opened(call))",
-            "        println!(\"the added method: {:?}\", self.object.added());
+            "        println!(\"the added method: {:?}\", self.0.value.added());
                  self.ask(actions, |object, call| object.opened(call))",
         ),
     ],

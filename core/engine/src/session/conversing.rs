@@ -260,6 +260,9 @@ impl Session {
                 answer = self.offer(half, side, at, cx, |incoming, show| incoming.show_again(show));
             }
         }
+        if self.is_over() {
+            return;
+        }
         if half.incoming(side).left() > MOST_LEFT {
             return self.give_up(half, &too_much_left(), cx);
         }
@@ -370,7 +373,7 @@ impl Session {
         let draft = draft.get(..count).unwrap_or(draft);
         let answer = half.ask(at, said_at, cx, |conversation, actions| conversation.client(draft, actions));
         self.obey(half, answer, cx);
-        if self.backlog.draft_len() > MOST_HELD_BACK {
+        if !self.is_over() && self.backlog.draft_len() > MOST_HELD_BACK {
             self.give_up(half, &too_much_left(), cx);
         }
     }

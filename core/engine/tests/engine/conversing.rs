@@ -16,6 +16,10 @@ fn labels(events: Vec<Event>) -> Vec<String> {
 }
 
 /// How long the target took, in microseconds.
+fn a_kilobyte() -> &'static str {
+    str::from_utf8(&[b'x'; 1000]).unwrap()
+}
+
 fn latency(event: &Event) -> Option<u64> {
     match event {
         Event::Exchange { exchange, .. } => exchange.target.map(|answer| answer.latency_us),
@@ -253,6 +257,35 @@ fn a_connection_given_up_for_good_begins_no_other_session() {
     play.expect_end(Verdict::ModuleGaveUp);
     let lost = play.statistics().ended[Verdict::ModuleGaveUp as usize];
     assert_eq!((lost.sessions, lost.bytes_lost), (1, 20));
+}
+
+#[test]
+fn a_module_that_gave_up_is_not_given_up_again_for_what_it_left() {
+    let mut play = Play::served_by(Lines::judging());
+    play.user_says("one\n", 0);
+    for _ in 0..1048 {
+        play.target_answers(a_kilobyte());
+    }
+    play.expect_alive();
+    play.target_answers(format!("{}enough", a_kilobyte()).leak());
+    play.expect_end(Verdict::ModuleGaveUp);
+    let events = play.events();
+    assert!(
+        matches!(&events[..], [Event::GaveUp { reason, .. }] if reason == "it heard enough"),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_module_that_leaves_too_much_is_given_up() {
+    let mut play = Play::served_by(Lines::judging());
+    play.user_says("one\n", 0);
+    for _ in 0..1049 {
+        play.target_answers(a_kilobyte());
+    }
+    let events = play.events();
+    let reason = "it left more of one side than may wait";
+    assert!(matches!(&events[..], [Event::GaveUp { reason: given, .. }] if given == reason), "{events:?}");
 }
 
 #[test]

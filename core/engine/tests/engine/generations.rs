@@ -72,6 +72,48 @@ fn a_generation_that_keeps_failing_gives_way_to_the_one_before() {
 }
 
 #[test]
+fn a_generation_that_failed_itself_is_not_gone_back_to() {
+    let mut play = Play::serving(Lines::default());
+    let broken = Lines { is_broken: true, ..Lines::default() };
+    play.install(2, broken, false);
+    another_user(&mut play, 1, "line\n");
+    play.install(3, broken, false);
+    for port in 2..=4 {
+        another_user(&mut play, port, "line\n");
+    }
+    // One fault might be an accident; it is kept until it is as bad as the other.
+    assert_eq!(states(&play)[1].1, GenerationState::Current);
+    for port in 5..=6 {
+        another_user(&mut play, port, "line\n");
+    }
+    assert_eq!(states(&play)[0].1, GenerationState::Current);
+    another_user(&mut play, 7, "line\n");
+    assert_eq!(play.ended(Verdict::ModuleFault), 6);
+}
+
+#[test]
+fn a_generation_that_fails_while_it_drains_is_not_gone_back_to() {
+    let mut play = Play::serving(Lines::default());
+    play.install(2, Lines::default(), false);
+    let users: Vec<User> = (1..=3)
+        .map(|port| {
+            another_user(&mut play, port, "line\n");
+            play.user.clone()
+        })
+        .collect();
+    play.install(3, Lines { is_broken: true, ..Lines::default() }, false);
+    for user in users {
+        play.user = user;
+        play.user_says("break\n", 0);
+    }
+    for port in 4..=6 {
+        another_user(&mut play, port, "line\n");
+    }
+    let states: Vec<_> = states(&play).iter().map(|(_, state, _)| *state).collect();
+    assert_eq!(states, [GenerationState::Current, GenerationState::Retired, GenerationState::RolledBack]);
+}
+
+#[test]
 fn the_only_generation_stays_whatever_happens() {
     let mut play = Play::serving(Lines { is_broken: true, ..Lines::default() });
     for port in 1..=5 {

@@ -69,7 +69,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         if let Some(destroy) = self.table.functions.destroy {
             // SAFETY: nothing refers to the module any more.
-            unsafe { destroy(self.module) }
+            self.tally.aside(|| unsafe { destroy(self.module) });
         }
     }
 }
@@ -174,7 +174,7 @@ impl Drop for CConversation {
     fn drop(&mut self) {
         if let Some(close) = self.functions().close {
             // SAFETY: this is the last call about the conversation.
-            unsafe { close(self.conversation) }
+            self.handle.tally.aside(|| unsafe { close(self.conversation) });
         }
     }
 }

@@ -7,21 +7,20 @@ use tcpcopy_plugin_api::{
     Actions, Configuration, ConfigurationError, Conversation, GiveUp, Module, SessionInfo, Side,
 };
 
-use crate::tally::Tally;
+use crate::tally::{Inside, Tally};
 
 /// A module in a library.
-pub(super) struct RemoteModule {
-    object: ModuleObject,
-    tally: Arc<Tally>,
-}
+pub(super) struct RemoteModule(Inside<ModuleObject>);
 
 impl RemoteModule {
     pub(super) fn new(object: ModuleObject, tally: Arc<Tally>) -> Self {
-        Self { object, tally }
+        Self(Inside::new(object, tally))
     }
 
-    fn conversation(&self, object: ConversationObject) -> Box<dyn Conversation> {
-        Box::new(RemoteConversation { object, tally: Arc::clone(&self.tally) })
+    fn conversation(&self, open: impl FnOnce(&ModuleObject) -> ConversationObject) -> Box<dyn Conversation> {
+        let Inside { value, tally } = &self.0;
+        let object = tally.aside(|| open(value));
+        Box::new(RemoteConversation(Inside::new(object, Arc::clone(tally))))
     }
 }
 
@@ -31,19 +30,16 @@ impl Module for RemoteModule {
     }
 
     fn open(&self, session: &SessionInfo) -> Box<dyn Conversation> {
-        self.conversation(self.tally.aside(|| self.object.open(session.into())))
+        self.conversation(|module| module.open(session.into()))
     }
 
     fn resume(&self, session: &SessionInfo, snapshot: &[u8]) -> Box<dyn Conversation> {
-        self.conversation(self.tally.aside(|| self.object.resume(session.into(), snapshot.into())))
+        self.conversation(|module| module.resume(session.into(), snapshot.into()))
     }
 }
 
 /// A conversation in a library.
-struct RemoteConversation {
-    object: ConversationObject,
-    tally: Arc<Tally>,
-}
+struct RemoteConversation(Inside<ConversationObject>);
 
 impl RemoteConversation {
     fn ask(
@@ -51,9 +47,10 @@ impl RemoteConversation {
         actions: &mut Actions,
         call: impl for<'c> FnOnce(&'c mut ConversationObject, Call) -> Reply<'c>,
     ) -> Result<(), GiveUp> {
-        let begun = self.tally.begin();
-        let reply = call(&mut self.object, Call::of(actions));
-        self.tally.end(begun);
+        let Inside { value, tally } = &mut self.0;
+        let begun = tally.begin();
+        let reply = call(value, Call::of(actions));
+        tally.end(begun);
         reply.carry_to(actions)
     }
 }
@@ -92,6 +89,7 @@ impl Conversation for RemoteConversation {
     }
 
     fn snapshot(&mut self) -> Option<Vec<u8>> {
-        self.tally.aside(|| self.object.snapshot()).into_snapshot()
+        let Inside { value, tally } = &mut self.0;
+        tally.aside(|| value.snapshot()).into_snapshot()
     }
 }
