@@ -9,6 +9,7 @@ use tcpcopy_plugin_api::Exchange;
 
 pub use row::{Latency, RowTotals};
 
+use crate::text::{cut, on_one_line};
 use row::Row;
 
 /// Labels told apart for each mapping; further ones are counted together.
@@ -41,13 +42,15 @@ impl Comparison {
             self.mappings.resize_with(mapping + 1, HashMap::new);
         }
         let rows = &mut self.mappings[mapping];
-        let label = cut(&exchange.label);
-        // Two look-ups: the usual one makes no String.
+        let label = cut(&exchange.label, LABEL_BYTES);
+        // The usual look-up makes no String.
         if let Some(row) = rows.get_mut(label) {
             return row.count(exchange);
         }
-        let label = if rows.len() < MOST_LABELS { label } else { OTHER_LABELS };
-        rows.entry(label.to_owned()).or_default().count(exchange);
+        let label = on_one_line(label).into_owned();
+        let is_kept = rows.len() < MOST_LABELS || rows.contains_key(&label);
+        let label = if is_kept { label } else { OTHER_LABELS.to_owned() };
+        rows.entry(label).or_default().count(exchange);
     }
 
     /// What was counted, for each mapping that had an exchange; `names` are those of the mappings.
@@ -63,12 +66,6 @@ impl Comparison {
         });
         totals.collect()
     }
-}
-
-/// As much of a label as is kept.
-fn cut(label: &str) -> &str {
-    let end = (0..=LABEL_BYTES.min(label.len())).rev().find(|end| label.is_char_boundary(*end));
-    &label[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]
@@ -123,5 +120,15 @@ mod tests {
         comparison.count(0, &exchange(&format!("x{}", "ä".repeat(500)), 200, 200));
         let lengths: Vec<_> = totals(&comparison)[0].labels.iter().map(|row| row.label.len()).collect();
         assert_eq!(lengths, [199, 200]);
+    }
+
+    #[test]
+    fn a_label_is_one_line() {
+        let mut comparison = Comparison::default();
+        for label in ["GET /a\n\u{1b}[2J", "GET /a [2J"] {
+            comparison.count(0, &exchange(label, 200, 200));
+        }
+        let labels = &totals(&comparison)[0].labels;
+        assert_eq!((labels.len(), labels[0].label.as_str(), labels[0].exchanges), (1, "GET /a [2J", 2));
     }
 }

@@ -71,7 +71,7 @@ impl Copying {
             if round.stop {
                 break;
             }
-            if let Some(notice) = round.notice {
+            for notice in round.notices.into_iter().flatten() {
                 on_notice(notice);
             }
             if round.look {

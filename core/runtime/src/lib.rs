@@ -1,7 +1,7 @@
 //! The event loops that join capture, engine, feed and transmit: the only reader of the clock.
 //!
-//! [`Replay`] and [`Copying`] are tcpcopy's loops, for TCP and UDP, [`Relaying`] is intercept's. No protocol logic in here: what a packet means is
-//! the engine's business, what a frame of the feed means is the feed's.
+//! [`Replay`] and [`Copying`] are tcpcopy's loops, for TCP and UDP, [`Relaying`] is intercept's. No protocol logic in
+//! here: what a packet means is the engine's business, what a frame of the feed means is the feed's.
 //!
 //! Beside tcpcopy's loop runs the [admin thread](Ask): it loads modules and answers `tcpcopy ctl`.
 
@@ -31,6 +31,7 @@ mod rounds;
 mod signals;
 mod snapshot;
 mod socket;
+mod text;
 mod watch;
 mod way_back;
 

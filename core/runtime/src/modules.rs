@@ -15,6 +15,7 @@ use tcpcopy_wire::Instant;
 
 use crate::ComparisonTotals;
 use crate::comparison::Comparison;
+use crate::text::on_one_line;
 
 pub use choice::{ConfigurationSource, ModuleChoice, ModuleOptions};
 pub use shelf::ShelfError;
@@ -128,7 +129,7 @@ impl Modules {
     pub(crate) fn totals(&self, engine: &Engine) -> ModulesTotals {
         let generations = engine.generations().iter().zip(&self.generations);
         let discards = engine.discards().map(|(reason, discarded)| DiscardTotals {
-            reason: reason.to_owned(),
+            reason: on_one_line(reason).into_owned(),
             times: discarded.times,
             bytes: discarded.bytes,
         });
@@ -145,9 +146,9 @@ impl Modules {
     }
 
     fn gave_up(&mut self, number: u32, session: SessionId, reason: &str) {
-        let Some(generation) = self.generation(number) else { return };
-        if generation.gave_up.count(reason) {
-            let (name, session) = (&generation.name, session.to_bits());
+        let Some(Generation { name, gave_up, .. }) = self.generation(number) else { return };
+        if let Some(reason) = gave_up.count(reason) {
+            let session = session.to_bits();
             log::warn!(
                 "module {name} gives sessions up, first session {session:x}: {reason}; further ones are counted"
             );
@@ -155,17 +156,17 @@ impl Modules {
     }
 
     fn remarked(&mut self, number: u32, session: SessionId, phrase: &str) {
-        let Some(generation) = self.generation(number) else { return };
-        if generation.remarks.count(phrase) {
-            let (name, session) = (&generation.name, session.to_bits());
+        let Some(Generation { name, remarks, .. }) = self.generation(number) else { return };
+        if let Some(phrase) = remarks.count(phrase) {
+            let session = session.to_bits();
             log::warn!("module {name}, first in session {session:x}: {phrase}; further ones are counted");
         }
     }
 
     fn broke(&mut self, number: u32, session: SessionId, reason: &str) {
-        let Some(generation) = self.generation(number) else { return };
-        if generation.faults.count(reason) {
-            let (name, session) = (&generation.name, session.to_bits());
+        let Some(Generation { name, faults, .. }) = self.generation(number) else { return };
+        if let Some(reason) = faults.count(reason) {
+            let session = session.to_bits();
             log::error!(
                 "module {name} broke in session {session:x}, which is given up: {reason}; further ones are counted"
             );

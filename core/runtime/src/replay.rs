@@ -160,7 +160,7 @@ impl Replay {
             if round.stop {
                 break;
             }
-            if let Some(notice) = round.notice {
+            for notice in round.notices.into_iter().flatten() {
                 on_notice(notice);
                 if notice == Notice::HangUp {
                     self.admin.reload();

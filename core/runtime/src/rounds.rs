@@ -19,8 +19,8 @@ pub(crate) struct Round {
     pub(crate) now: Instant,
     /// SIGINT or SIGTERM came, or waiting is not possible any more.
     pub(crate) stop: bool,
-    /// SIGHUP or SIGUSR1 came.
-    pub(crate) notice: Option<Notice>,
+    /// What SIGHUP and SIGUSR1 tell, as far as they came.
+    pub(crate) notices: [Option<Notice>; Notice::COUNT],
     /// About a second has passed.
     pub(crate) look: bool,
     /// The snapshot interval has passed.
@@ -104,7 +104,7 @@ impl Rounds {
                 Token(token) if (first..first + Signals::TOKENS).contains(&token) => {
                     match self.signals.take(token - first) {
                         None => round.stop = true,
-                        notice => round.notice = notice,
+                        Some(notice) => round.notices[notice as usize] = Some(notice),
                     }
                 }
                 token => on_ready(token, event),
@@ -124,4 +124,23 @@ fn pass(at: &mut Instant, interval: Duration, now: Instant) -> bool {
         *at = now + interval;
     }
     passed
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::consts::{SIGHUP, SIGUSR1};
+    use signal_hook::low_level::raise;
+
+    use super::*;
+
+    #[test]
+    fn signals_that_come_together_are_all_heard() {
+        let mut rounds = Rounds::new(Duration::MAX, 0).unwrap();
+        raise(SIGHUP).unwrap();
+        raise(SIGUSR1).unwrap();
+        let round = rounds.wait(true, None, |_, _| {});
+        assert_eq!(round.notices, [Some(Notice::HangUp), Some(Notice::ReopenLog)]);
+        assert!(!round.stop);
+        assert_eq!(rounds.wait(true, None, |_, _| {}).notices, [None, None]);
+    }
 }

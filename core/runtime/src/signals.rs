@@ -19,15 +19,20 @@ pub enum Notice {
     ReopenLog,
 }
 
+impl Notice {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 2;
+}
+
 /// SIGINT and SIGTERM on one pipe, and each notice on one of its own.
 pub(crate) struct Signals {
     stop: UnixStream,
-    notices: [(Notice, UnixStream); 2],
+    notices: [(Notice, UnixStream); Notice::COUNT],
 }
 
 impl Signals {
     /// How many tokens [`Self::register`] takes.
-    pub(crate) const TOKENS: usize = 3;
+    pub(crate) const TOKENS: usize = 1 + Notice::COUNT;
 
     pub(crate) fn new() -> io::Result<Self> {
         let stop = on_pipe(&[SIGINT, SIGTERM])?;

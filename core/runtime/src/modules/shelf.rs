@@ -13,6 +13,7 @@ use tcpcopy_plugin_api::{Configuration, Module};
 use thiserror::Error;
 
 use super::{ConfigurationSource, ModuleName};
+use crate::text::on_one_line;
 
 /// The longest configuration that is read.
 const CONFIGURATION_BYTES: u64 = 1 << 20;
@@ -117,8 +118,8 @@ impl Shelf {
         let name = ModuleName {
             mapping: self.mappings.get(mapping).cloned().unwrap_or_default(),
             generation: self.next_generation,
-            name: about.name,
-            version: about.version,
+            name: on_one_line(&about.name).into_owned(),
+            version: on_one_line(&about.version).into_owned(),
         };
         self.next_generation += 1;
         let fresh = Fresh {
