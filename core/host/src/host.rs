@@ -1,7 +1,6 @@
 //! The host: from a file to a module that may serve.
 
 use std::fmt;
-use std::fs;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,10 @@ use tcpcopy_plugin_api::{Configuration, Module};
 use crate::library::map;
 use crate::sealed::SealedCopy;
 use crate::watch::Watch;
-use crate::{About, CallTimes, Library, LoadError, Patience, Problem, elf, probe, smoke};
+use crate::{About, CallTimes, Library, LoadError, Patience, Problem, elf, probe, read_file, smoke};
+
+/// No library is longer: debug information of a large one comes to a tenth of that.
+const LIBRARY_BYTES: u64 = 1 << 30;
 
 /// How a [`Host`] works.
 #[derive(Clone, Debug)]
@@ -86,6 +88,8 @@ impl Host {
     /// # Errors
     /// What is wrong, in a sentence. Nothing has changed then, except that the library may be mapped.
     pub fn load(&mut self, file: &Path, configuration: &Configuration<'_>) -> Result<Loaded, LoadError> {
+        self.start_watch();
+        let _watched = self.watch.as_ref().map(|watch| watch.loading(file));
         let bytes = read(file).map_err(|problem| LoadError { file: file.to_owned(), problem })?;
         self.load_bytes(file, &bytes, configuration)
     }
@@ -109,7 +113,9 @@ impl Host {
         let module = library.make(configuration)?;
         let wants_online = smoke::call(&*module).map_err(fail)?;
         library.times().clear();
-        self.watch(&library);
+        if let Some(watch) = &self.watch {
+            watch.add(library.about(), library.times());
+        }
         let (about, times) = (library.about().clone(), Arc::clone(library.times()));
         Ok(Loaded { about, module, times, wants_online, library })
     }
@@ -120,15 +126,12 @@ impl Host {
         self.watch.as_ref()?.stuck()
     }
 
-    fn watch(&mut self, library: &Library) {
+    fn start_watch(&mut self) {
         if self.watch.is_none() {
             match Watch::start(self.options.patience.clone()) {
                 Ok(watch) => self.watch = Some(watch),
                 Err(error) => log::warn!("calls of modules that do not return are not noticed: {error}"),
             }
-        }
-        if let Some(watch) = &self.watch {
-            watch.add(library.about(), library.times());
         }
     }
 
@@ -138,18 +141,26 @@ impl Host {
         let copy = SealedCopy::new(&name, bytes).map_err(Problem::Copy)?;
         let mapping = map(copy)?;
         self.mapped += 1;
-        Library::open(file, fingerprint(bytes), mapping, entry, CallTimes::new(self.options.slow_call))
+        Library::open(file, hash(bytes), mapping, entry, CallTimes::new(self.options.slow_call))
     }
 }
 
+/// The [fingerprint](About::fingerprint) of what would be loaded from `file` now.
+///
+/// # Errors
+/// It cannot be read.
+pub fn fingerprint(file: &Path) -> Result<u64, Problem> {
+    read(file).map(|bytes| hash(&bytes))
+}
+
 fn read(file: &Path) -> Result<Vec<u8>, Problem> {
-    fs::read(file).map_err(|error| match error.kind() {
+    read_file(file, LIBRARY_BYTES).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Problem::Missing,
         _ => Problem::Unreadable(error),
     })
 }
 
-fn fingerprint(bytes: &[u8]) -> u64 {
+fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);
     hasher.finish()

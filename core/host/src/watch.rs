@@ -4,6 +4,7 @@
 //! It also sees slow calls where there are so many that timing each would cost more than looking.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -24,7 +25,9 @@ const MANY: u64 = 50_000;
 const LONGEST_STEP: Duration = Duration::from_secs(1);
 /// A call that runs for so long is told of.
 const STUCK: Duration = Duration::from_secs(1);
-/// What such a call means.
+/// A load takes seconds at worst; one that takes so long is told of.
+const STUCK_LOADING: Duration = Duration::from_secs(10);
+/// What a call that does not return means.
 const UNTIL: &str = "nothing is replayed until it does";
 
 /// The thread, and what it looks at. Dropping it ends the thread.
@@ -44,7 +47,25 @@ struct Shared {
 struct Rounds {
     /// Nothing that was loaded goes away.
     watched: Vec<Watched>,
+    loading: Option<Loading>,
     is_over: bool,
+}
+
+/// A library that is being loaded.
+#[derive(Debug)]
+struct Loading {
+    file: PathBuf,
+    takes: Duration,
+}
+
+/// As long as this lives, a library is being loaded.
+#[derive(Debug)]
+pub(crate) struct WatchedLoad(Arc<Shared>);
+
+impl Drop for WatchedLoad {
+    fn drop(&mut self) {
+        self.0.lock().loading = None;
+    }
 }
 
 #[derive(Debug)]
@@ -92,6 +113,12 @@ impl Watch {
     pub(crate) fn add(&self, about: &About, times: &Arc<CallTimes>) {
         let name = format!("{} {} ({})", about.name, about.version, about.file.display());
         self.shared.lock().watched.push(Watched { name, times: Arc::clone(times), is_told: false });
+    }
+
+    /// From now on, until the answer is dropped, this library is being loaded.
+    pub(crate) fn loading(&self, file: &Path) -> WatchedLoad {
+        self.shared.lock().loading = Some(Loading { file: file.to_owned(), takes: Duration::ZERO });
+        WatchedLoad(Arc::clone(&self.shared))
     }
 
     /// What there is to say of a call that runs and does not return.
@@ -142,6 +169,9 @@ impl Rounds {
             let ran = watched.times.look(passed).unwrap_or_default();
             watched.tell(ran, patience);
         }
+        if let Some(loading) = &mut self.loading {
+            loading.go_on(Duration::from_nanos(passed));
+        }
     }
 
     fn time_few(&self, few: bool) {
@@ -150,6 +180,22 @@ impl Rounds {
 
     fn calls(&self) -> u64 {
         self.watched.iter().map(|watched| watched.times.summary().calls).sum()
+    }
+}
+
+impl Loading {
+    /// Nothing ends such a load, but what is replayed goes on.
+    fn go_on(&mut self, passed: Duration) {
+        let was_stuck = self.takes >= STUCK_LOADING;
+        self.takes += passed;
+        if self.takes >= STUCK_LOADING && !was_stuck {
+            log::error!(
+                "loading the module {} has taken {} s and does not end: until it does, no other module can be loaded and \
+                 tcpcopy ctl gets no answer; restart tcpcopy without it",
+                self.file.display(),
+                self.takes.as_secs()
+            );
+        }
     }
 }
 

@@ -11,10 +11,11 @@ mod reply;
 mod request;
 mod socket;
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Sender};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use mio::{Registry, Token, Waker};
 
@@ -31,16 +32,21 @@ pub use request::{ADMIN_VERSION, Ask, MOST_SESSIONS, Request};
 
 pub(crate) use desk::{Desk, Errand, Question};
 
-use clerk::{Clerk, Order};
-use socket::AdminSocket;
+use clerk::{Clerk, Orders};
+use socket::{AdminSocket, SocketFile};
+
+/// How long the end waits for the thread: longer than any question takes, and shorter than a load may.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The loop's hold on the admin thread. Dropping it ends the thread and removes the socket.
 pub(crate) struct Admin {
     desk: Desk,
-    orders: Sender<Order>,
+    orders: Arc<Orders>,
     waker: Waker,
-    socket: Option<PathBuf>,
+    socket: Option<SocketFile>,
     thread: Option<JoinHandle<()>>,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
 }
 
 impl Admin {
@@ -51,18 +57,21 @@ impl Admin {
         registry: &Registry,
         token: Token,
     ) -> Result<Self, StartError> {
-        let socket = AdminSocket::open(place)?;
-        let path = socket.as_ref().map(|socket| socket.path().to_owned());
+        let (socket, listener) = AdminSocket::open(place)?.map(AdminSocket::into_parts).unzip();
         let (desk, bell) = Desk::new(Waker::new(registry, token)?);
-        let (orders, receiver) = mpsc::channel();
-        let (clerk, waker) = Clerk::new(socket, receiver, bell, shelf)?;
-        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || clerk.work())?;
-        Ok(Self { desk, orders, waker, socket: path, thread: Some(thread) })
+        let orders = Arc::new(Orders::default());
+        let (clerk, waker) = Clerk::new(listener, Arc::clone(&orders), bell, shelf)?;
+        let (working, ended) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+            let _working = working;
+            clerk.work();
+        })?;
+        Ok(Self { desk, orders, waker, socket, thread: Some(thread), ended })
     }
 
     /// Where the socket is, if there is one.
     pub(crate) fn socket(&self) -> Option<&Path> {
-        self.socket.as_deref()
+        self.socket.as_ref().map(SocketFile::path)
     }
 
     /// The next thing the loop is asked for.
@@ -72,12 +81,12 @@ impl Admin {
 
     /// Has modules and configurations that changed loaded again.
     pub(crate) fn reload(&self) {
-        self.order(Order::Reload);
+        self.orders.reload();
+        self.wake();
     }
 
-    fn order(&self, order: Order) {
-        let told = self.orders.send(order).map_err(io::Error::other).and_then(|()| self.waker.wake());
-        if let Err(error) = told {
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
             log::error!("the admin thread does not answer ({error}); restart tcpcopy to reload modules");
         }
     }
@@ -87,7 +96,11 @@ impl Drop for Admin {
     fn drop(&mut self) {
         // Whoever waits for an answer of the loop is let go first.
         self.desk.close();
-        self.order(Order::Stop);
+        self.orders.stop();
+        self.wake();
+        if let Err(RecvTimeoutError::Timeout) = self.ended.recv_timeout(PATIENCE) {
+            return log::warn!("a module that is being loaded is left to itself, since this process ends");
+        }
         // A panic in there was told by the panic hook.
         let _ = self.thread.take().map(JoinHandle::join);
     }

@@ -3,6 +3,7 @@
 //! Loading is not done here but on the thread of [`Admin`](crate::admin::Admin), by its [`Shelf`].
 
 mod choice;
+mod in_place;
 mod reasons;
 mod shelf;
 mod totals;
@@ -18,6 +19,7 @@ use crate::comparison::Comparison;
 use crate::text::on_one_line;
 
 pub use choice::{ConfigurationSource, ModuleChoice, ModuleOptions};
+pub(crate) use in_place::InPlace;
 pub use shelf::ShelfError;
 pub(crate) use shelf::{Fresh, Shelf};
 pub use totals::{DiscardTotals, GenerationTotals, ModuleName, ModulesTotals, ReasonTotals};
@@ -31,6 +33,7 @@ const SLOW_TOLD_AGAIN: u64 = 10;
 pub(crate) struct Modules {
     /// The online sides of the mappings, as `-x` takes them.
     mappings: Vec<String>,
+    in_place: Arc<InPlace>,
     /// In the order of [`Engine::generations`].
     generations: Vec<Generation>,
     comparison: Comparison,
@@ -51,15 +54,16 @@ struct Generation {
 }
 
 impl Modules {
-    /// No modules yet, for mappings of these names.
-    pub(crate) fn new(mappings: Vec<String>) -> Self {
-        Self { mappings, generations: Vec::new(), comparison: Comparison::default() }
+    /// No modules yet, for mappings of these names. What becomes of modules is told in `in_place`.
+    pub(crate) fn new(mappings: Vec<String>, in_place: Arc<InPlace>) -> Self {
+        Self { mappings, in_place, generations: Vec::new(), comparison: Comparison::default() }
     }
 
     /// From now on `fresh` serves the new sessions of its mapping.
     pub(crate) fn install(&mut self, engine: &mut Engine, fresh: Fresh, migrates: bool, now: Instant) {
         let Fresh { mapping, name, api, file, configuration, times, module, wants_online: _ } = fresh;
         engine.install(mapping, name.generation, module, migrates, now);
+        self.in_place.install(mapping, name.generation);
         self.generations.push(Generation {
             name,
             api,
@@ -174,6 +178,7 @@ impl Modules {
     }
 
     fn rolled_back(&mut self, mapping: usize, from: u32, to: u32) {
+        self.in_place.roll_back(mapping, to);
         let text = |number| match self.generations.iter().find(|known| known.name.generation == number) {
             Some(generation) => generation.name.to_string(),
             None => format!("generation {number}"),

@@ -12,7 +12,7 @@ use tcpcopy_wire::{Instant, parse_ip};
 
 use crate::admin::Admin;
 use crate::intake::Intake;
-use crate::modules::{Modules, Shelf};
+use crate::modules::{InPlace, Modules, Shelf};
 use crate::outlet::Outlet;
 use crate::rounds::{Round, Rounds};
 use crate::signals::{Notice, set_on_stop};
@@ -88,7 +88,8 @@ impl Replay {
     pub fn start(options: ReplayOptions) -> Result<Self, StartError> {
         let names: Vec<String> = options.mappings.as_slice().iter().map(mapping_name).collect();
         let is_asked_to_end = Arc::clone(&options.modules.host.patience.is_asked_to_end);
-        let mut shelf = Shelf::new(options.modules.host, names.clone());
+        let in_place = Arc::new(InPlace::new(names.len()));
+        let mut shelf = Shelf::new(options.modules.host, names.clone(), Arc::clone(&in_place));
         let load = |choice: &ModuleChoice| {
             shelf.load(choice.mapping, &choice.file, Some(choice.configuration.clone()))
         };
@@ -109,7 +110,7 @@ impl Replay {
         way_back.register_devices(rounds.registry())?;
         let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;
         let mut engine = Engine::new(options.engine, options.mappings.clone(), random());
-        let mut modules = Modules::new(names);
+        let mut modules = Modules::new(names, in_place);
         fresh.into_iter().for_each(|fresh| modules.install(&mut engine, fresh, false, now));
         Ok(Self {
             rounds,

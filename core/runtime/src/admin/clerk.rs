@@ -3,18 +3,20 @@
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use log::LevelFilter;
+use mio::net::UnixListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
+use tcpcopy_wire::Instant;
 
 use super::desk::{Bell, Question};
 use super::reply::{Answer, ReloadAnswer, Reply};
 use super::request::{Ask, Request};
-use super::socket::AdminSocket;
 use crate::clock::Clock;
 use crate::modules::{Fresh, Shelf};
 
@@ -26,17 +28,36 @@ const REQUEST_BYTES: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the loop wants of the clerk.
-pub(super) enum Order {
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    reload: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Orders {
     /// Load again what has changed.
-    Reload,
+    pub(super) fn reload(&self) {
+        self.reload.store(true, Relaxed);
+    }
+
     /// End.
-    Stop,
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Relaxed);
+    }
+
+    fn takes_reload(&self) -> bool {
+        self.reload.swap(false, Relaxed)
+    }
+
+    fn is_stop(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
 }
 
 pub(super) struct Clerk {
     poll: Poll,
-    socket: Option<AdminSocket>,
-    orders: Receiver<Order>,
+    listener: Option<UnixListener>,
+    orders: Arc<Orders>,
     bell: Bell,
     shelf: Shelf,
 }
@@ -44,170 +65,203 @@ pub(super) struct Clerk {
 impl Clerk {
     /// A clerk, and what wakes it when there is an order.
     pub(super) fn new(
-        mut socket: Option<AdminSocket>,
-        orders: Receiver<Order>,
+        mut listener: Option<UnixListener>,
+        orders: Arc<Orders>,
         bell: Bell,
         shelf: Shelf,
     ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), ORDERS)?;
-        if let Some(socket) = &mut socket {
-            poll.registry().register(socket.listener(), SOCKET, Interest::READABLE)?;
+        if let Some(listener) = &mut listener {
+            poll.registry().register(listener, SOCKET, Interest::READABLE)?;
         }
-        Ok((Self { poll, socket, orders, bell, shelf }, waker))
+        Ok((Self { poll, listener, orders, bell, shelf }, waker))
     }
 
-    /// Works until told to stop.
+    /// Works until told to stop. Orders go before questions.
     pub(super) fn work(mut self) {
         let mut events = Events::with_capacity(8);
-        loop {
-            if let Err(error) = self.poll.poll(&mut events, None)
+        while !self.orders.is_stop() {
+            if self.orders.takes_reload() {
+                self.reload_unasked();
+            } else if let Some(stream) = self.accept() {
+                if let Err(error) = self.serve(stream) {
+                    log::debug!("a question at the admin socket was not answered: {error}");
+                }
+            } else if let Err(error) = self.poll.poll(&mut events, None)
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 return log::error!("the admin socket is closed, waiting for questions failed: {error}");
             }
-            loop {
-                match self.orders.try_recv() {
-                    Ok(Order::Reload) => self.reload_unasked(),
-                    Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return,
-                    Err(TryRecvError::Empty) => break,
-                }
-            }
-            while let Some(stream) = self.accept() {
-                if let Err(error) = self.serve(stream) {
-                    log::debug!("a question at the admin socket was not answered: {error}");
-                }
-            }
         }
     }
 
-    fn accept(&mut self) -> Option<UnixStream> {
-        let (stream, _) = self.socket.as_mut()?.listener().accept().ok()?;
+    fn accept(&self) -> Option<UnixStream> {
+        let (stream, _) = self.listener.as_ref()?.accept().ok()?;
         Some(OwnedFd::from(stream).into())
     }
 
     fn serve(&mut self, mut stream: UnixStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
         let asker = getsockopt(&stream, PeerCredentials)?.uid();
+        let line = read_line(&mut stream)?;
+        if line.is_empty() {
+            return Ok(()); // somebody looked whether we are there
+        }
         let answer = if asker != 0 && asker != geteuid().as_raw() {
             Answer::Error("only the user that tcpcopy runs as, and root, may ask it".to_owned())
+        } else if line.len() > REQUEST_BYTES {
+            Answer::Error("a request has at most 64 KiB; put a long configuration into a file".to_owned())
         } else {
-            let line = read_line(&mut stream)?;
-            if line.is_empty() {
-                return Ok(()); // somebody looked whether we are there
-            }
             match Request::parse(&line) {
-                Ok(request) => self.answer(request.ask),
+                Ok(request) => self.answer(request.ask).unwrap_or_else(Answer::Error),
                 Err(sentence) => Answer::Error(sentence),
             }
         };
         let mut reply = serde_json::to_vec(&Reply::new(answer))?;
         reply.push(b'\n');
-        stream.write_all(&reply)
+        write_all(&mut stream, &reply)
     }
 
-    fn answer(&mut self, ask: Ask) -> Answer {
+    /// The answer, or why there is none.
+    fn answer(&mut self, ask: Ask) -> Result<Answer, String> {
         match ask {
             Ask::Status => self.ask(Question::Status),
             Ask::Modules => self.ask(Question::Modules),
             Ask::Sessions { limit } => self.ask(Question::Sessions(limit)),
             Ask::Stats => self.ask(Question::Stats),
-            Ask::Reload => Answer::Reload(self.reload()),
+            Ask::Reload => self.reload().map(Answer::Reload),
             Ask::Log { level } => set_log_level(&level),
             Ask::Swap { mapping, file, configuration, migrate } => {
-                let Some(index) = self.shelf.mappings().iter().position(|known| *known == mapping) else {
-                    return Answer::Error(format!(
-                        "there is no mapping {mapping}; -x has {}",
-                        self.shelf.mappings().join(", ")
-                    ));
-                };
-                match self.shelf.load(index, &file, configuration) {
-                    Ok(fresh) => self.install(fresh, migrate),
-                    Err(error) => Answer::Error(error.to_string()),
-                }
+                self.look_for_stuck()?;
+                let index = self.shelf.mappings().iter().position(|known| *known == mapping);
+                let index = index.ok_or_else(|| {
+                    format!("there is no mapping {mapping}; -x has {}", self.shelf.mappings().join(", "))
+                })?;
+                let fresh =
+                    self.shelf.load(index, &file, configuration).map_err(|error| error.to_string())?;
+                self.install(fresh, migrate)
             }
         }
     }
 
     /// Asks the loop, unless it is known that it will not answer.
-    fn ask(&self, question: Question) -> Answer {
-        self.shelf.stuck().map_or_else(|| self.bell.ask(question), Answer::Error)
+    fn ask(&self, question: Question) -> Result<Answer, String> {
+        self.look_for_stuck()?;
+        self.bell.ask(question)
     }
 
-    fn install(&self, fresh: Fresh, migrates: bool) -> Answer {
+    fn look_for_stuck(&self) -> Result<(), String> {
+        self.shelf.stuck().map_or(Ok(()), Err)
+    }
+
+    fn install(&self, fresh: Fresh, migrates: bool) -> Result<Answer, String> {
         let name = fresh.name.to_string();
         let answer = self.ask(Question::Install { fresh: Box::new(fresh), migrates });
         match &answer {
-            Answer::Error(sentence) => log::error!("module {name} was loaded, but {sentence}"),
-            _ => log::info!("module {name} serves new sessions from now on"),
+            Err(sentence) => log::error!("module {name} was loaded, but {sentence}"),
+            Ok(_) => log::info!("module {name} serves new sessions from now on"),
         }
         answer
     }
 
     /// Loads again what has changed. What cannot be loaded is told; there the module that was goes on.
-    fn reload(&mut self) -> ReloadAnswer {
+    fn reload(&mut self) -> Result<ReloadAnswer, String> {
+        self.look_for_stuck()?;
         let mut answer = ReloadAnswer::default();
         for mapping in 0..self.shelf.mappings().len() {
+            if self.orders.is_stop() {
+                break;
+            }
             match self.shelf.reload(mapping) {
                 None if self.shelf.has_module(mapping) => {
                     answer.unchanged.push(self.shelf.mappings()[mapping].clone());
                 }
                 None => {}
-                Some(Err(error)) => answer.failed.push(error.to_string()),
+                Some(Err(error)) => {
+                    log::error!("{error}; the module that was loaded before goes on");
+                    answer.failed.push(error.to_string());
+                }
                 Some(Ok(fresh)) => match self.install(fresh, false) {
-                    Answer::Swap(swap) => answer.reloaded.push(swap),
-                    Answer::Error(sentence) => answer.failed.push(sentence),
-                    _ => {}
+                    Ok(Answer::Swap(swap)) => answer.reloaded.push(swap),
+                    Ok(_) => {}
+                    Err(sentence) => answer.failed.push(sentence),
                 },
             }
         }
-        for sentence in &answer.failed {
-            log::error!("{sentence}; the module that was loaded before goes on");
-        }
-        answer
+        Ok(answer)
     }
 
     /// SIGHUP: nobody reads an answer, but the log.
     fn reload_unasked(&mut self) {
-        let ReloadAnswer { reloaded, failed, unchanged } = self.reload();
-        if reloaded.is_empty() && failed.is_empty() && !unchanged.is_empty() {
-            log::info!("SIGHUP: no module and no configuration has changed");
+        match self.reload() {
+            Ok(ReloadAnswer { reloaded, failed, unchanged }) => {
+                if reloaded.is_empty() && failed.is_empty() && !unchanged.is_empty() {
+                    log::info!("SIGHUP: no module and no configuration has changed");
+                }
+            }
+            Err(sentence) => log::error!("SIGHUP: no module is loaded again, since {sentence}"),
         }
     }
 }
 
-/// The first line of what is sent, without its end.
-fn read_line(stream: &mut UnixStream) -> io::Result<String> {
-    let clock = Clock::new();
-    let until = clock.now() + PATIENCE;
+/// The first line of what is sent, without its end. Of one that is too long, a byte more than a request may have.
+fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let deadline = Deadline::new();
     let (mut line, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
-        let left = until.since(clock.now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left))?;
-        let count = stream.read(&mut buffer)?;
+        stream.set_read_timeout(Some(deadline.left()?))?;
+        let count = match stream.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
         let end = buffer[..count].iter().position(|byte| *byte == b'\n');
         line.extend_from_slice(&buffer[..end.unwrap_or(count)]);
-        if line.len() > REQUEST_BYTES {
-            return Err(io::Error::other("the request is too long"));
-        }
+        // Who is cut short while speaking does not hear the answer: the rest is read, and forgotten.
+        line.truncate(REQUEST_BYTES + 1);
         if end.is_some() || count == 0 {
-            return String::from_utf8(line).map_err(io::Error::other);
+            return Ok(line);
         }
     }
 }
 
-fn set_log_level(level: &str) -> Answer {
+fn write_all(stream: &mut UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    let deadline = Deadline::new();
+    while !bytes.is_empty() {
+        stream.set_write_timeout(Some(deadline.left()?))?;
+        match stream.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            written => bytes = &bytes[written?..],
+        }
+    }
+    Ok(())
+}
+
+/// When patience with who asks ends.
+struct Deadline {
+    clock: Clock,
+    until: Instant,
+}
+
+impl Deadline {
+    fn new() -> Self {
+        let clock = Clock::new();
+        Self { until: clock.now() + PATIENCE, clock }
+    }
+
+    /// The time that is left.
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.until.since(self.clock.now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+fn set_log_level(level: &str) -> Result<Answer, String> {
     match level.parse::<LevelFilter>() {
         Ok(level) if level != LevelFilter::Off => {
             log::set_max_level(level);
-            Answer::Log(level.as_str().to_ascii_lowercase())
+            Ok(Answer::Log(level.as_str().to_ascii_lowercase()))
         }
-        _ => Answer::Error(format!(
-            "the log level cannot be \"{level}\": it takes error, warn, info, debug or trace"
-        )),
+        _ => Err(format!("the log level cannot be \"{level}\": it takes error, warn, info, debug or trace")),
     }
 }

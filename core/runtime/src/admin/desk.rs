@@ -75,18 +75,21 @@ impl Desk {
 
 impl Bell {
     /// Asks the loop and waits for its answer.
-    pub(crate) fn ask(&self, question: Question) -> Answer {
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn ask(&self, question: Question) -> Result<Answer, String> {
         let (errand, answer) = Errand::new(question);
-        let gone = || Answer::Error("tcpcopy is stopping".to_owned());
+        let gone = || "tcpcopy is stopping".to_owned();
         if self.errands.send(errand).is_err() || self.waker.wake().is_err() {
-            return gone();
+            return Err(gone());
         }
-        answer.recv_timeout(PATIENCE).unwrap_or_else(|error| match error {
+        answer.recv_timeout(PATIENCE).map_err(|error| match error {
             RecvTimeoutError::Disconnected => gone(),
-            RecvTimeoutError::Timeout => Answer::Error(
+            RecvTimeoutError::Timeout => {
                 "tcpcopy is too busy to answer now; it may yet do what it was told: ask again later"
-                    .to_owned(),
-            ),
+                    .to_owned()
+            }
         })
     }
 }

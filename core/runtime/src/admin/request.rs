@@ -70,7 +70,7 @@ impl Request {
     ///
     /// # Errors
     /// A sentence for who sent it.
-    pub(crate) fn parse(line: &str) -> Result<Self, String> {
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Version {
             version: u32,
@@ -78,14 +78,14 @@ impl Request {
         let wrong =
             |error: serde_json::Error| format!("this is no request that tcpcopy understands: {error}");
         // The version first: of another one nothing else need be understood.
-        let Version { version } = serde_json::from_str(line).map_err(wrong)?;
+        let Version { version } = serde_json::from_slice(line).map_err(wrong)?;
         if version != ADMIN_VERSION {
             return Err(format!(
                 "tcpcopy speaks version {ADMIN_VERSION} of its admin protocol and was asked in version {version}; use \
                  the tcpcopy ctl of the version that runs"
             ));
         }
-        serde_json::from_str(line).map_err(wrong)
+        serde_json::from_slice(line).map_err(wrong)
     }
 }
 
@@ -121,18 +121,18 @@ mod tests {
         for (ask, text) in cases {
             let request = Request::new(ask);
             assert_eq!(serde_json::to_string(&request).unwrap(), text);
-            assert_eq!(Request::parse(text), Ok(request));
+            assert_eq!(Request::parse(text.as_bytes()), Ok(request));
         }
         let short = r#"{"version":1,"command":"swap","mapping":"80","file":"/lib/m.so","new":{"field":1}}"#;
-        assert_eq!(Request::parse(short), Ok(Request::new(swap(None, false))));
+        assert_eq!(Request::parse(short.as_bytes()), Ok(Request::new(swap(None, false))));
     }
 
     #[test]
     fn what_is_no_request_is_told() {
-        let error = Request::parse(r#"{"version":2,"command":"dance"}"#).unwrap_err();
+        let error = Request::parse(br#"{"version":2,"command":"dance"}"#).unwrap_err();
         assert!(error.contains("was asked in version 2"), "{error}");
         for wrong in ["", "status", "{}", "[]", r#"{"version":1}"#, r#"{"version":1,"command":"dance"}"#] {
-            let error = Request::parse(wrong).unwrap_err();
+            let error = Request::parse(wrong.as_bytes()).unwrap_err();
             assert!(error.starts_with("this is no request that tcpcopy understands: "), "{error}");
         }
     }

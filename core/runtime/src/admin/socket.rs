@@ -12,11 +12,14 @@ use nix::unistd::geteuid;
 use super::place::{AdminPlace, Folder, folders, is_stale, name, sockets_in};
 use crate::StartError;
 
-/// A socket that is ours; dropping it removes it.
+/// A socket that is ours.
 pub(super) struct AdminSocket {
-    path: PathBuf,
+    file: SocketFile,
     listener: UnixListener,
 }
+
+/// The file of such a socket; dropping it removes it.
+pub(super) struct SocketFile(PathBuf);
 
 impl AdminSocket {
     /// Opens a socket at `place`; `None` if there shall be none. Without a place of its own, not finding one is
@@ -62,26 +65,29 @@ impl AdminSocket {
             _ => error,
         })?;
         // Made before anything can fail, so that a socket that is no good is removed again.
+        let file = SocketFile(path);
         listener.set_nonblocking(true)?;
-        let socket = Self { path, listener: UnixListener::from_std(listener) };
         // Until then others might connect, but each is asked who they are.
-        fs::set_permissions(&socket.path, Permissions::from_mode(0o600))?;
-        Ok(socket)
+        fs::set_permissions(file.path(), Permissions::from_mode(0o600))?;
+        Ok(Self { file, listener: UnixListener::from_std(listener) })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(super) fn listener(&mut self) -> &mut UnixListener {
-        &mut self.listener
+    /// Its file, and what listens there.
+    pub(super) fn into_parts(self) -> (SocketFile, UnixListener) {
+        (self.file, self.listener)
     }
 }
 
-impl Drop for AdminSocket {
+impl SocketFile {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            log::warn!("cannot remove the admin socket {}: {error}", self.path.display());
+        if let Err(error) = fs::remove_file(&self.0) {
+            log::warn!("cannot remove the admin socket {}: {error}", self.0.display());
         }
     }
 }
@@ -172,7 +178,7 @@ mod tests {
         let folders =
             [usual("file", 0o700), usual("open", 0o700), usual("good", 0o700), usual("next", 0o700)];
         let socket = AdminSocket::in_first_of(&folders).unwrap();
-        assert_eq!(socket.path(), directory.path().join("good").join(name(std::process::id())));
+        assert_eq!(socket.file.path(), directory.path().join("good").join(name(std::process::id())));
         assert_eq!(fs::metadata(directory.path().join("good")).unwrap().mode() & 0o777, 0o700);
         assert!(AdminSocket::in_first_of(&folders[..2]).is_none());
     }

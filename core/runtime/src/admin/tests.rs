@@ -3,12 +3,15 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::thread;
+use std::time::Instant;
 
 use mio::{Events, Poll};
 use tcpcopy_host::HostOptions;
 
 use super::*;
+use crate::modules::InPlace;
 
 struct Running {
     admin: Admin,
@@ -21,7 +24,8 @@ fn running() -> Running {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("1.sock");
     let poll = Poll::new().unwrap();
-    let shelf = Shelf::new(HostOptions::default(), vec!["80".to_owned(), "10.0.0.1:81".to_owned()]);
+    let mappings = vec!["80".to_owned(), "10.0.0.1:81".to_owned()];
+    let shelf = Shelf::new(HostOptions::default(), mappings, Arc::new(InPlace::new(2)));
     let admin = Admin::start(&AdminPlace::Path(path.clone()), shelf, poll.registry(), Token(7)).unwrap();
     Running { admin, poll, path, _directory: directory }
 }
@@ -33,7 +37,7 @@ impl Running {
         let asking = thread::spawn(move || ask(&path, question).unwrap());
         let mut events = Events::with_capacity(4);
         while !asking.is_finished() {
-            self.poll.poll(&mut events, Some(std::time::Duration::from_millis(5))).unwrap();
+            self.poll.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
             while let Some(errand) = self.admin.next_errand() {
                 errand.run(&answer);
             }
@@ -95,8 +99,8 @@ fn nonsense_is_answered_with_a_sentence_or_not_at_all() {
     let mut running = running();
     assert!(running.say(b"status\n").contains("this is no request that tcpcopy understands"));
     assert!(running.say(br#"{"version":9,"command":"status"}"#).contains("was asked in version 9"));
-    assert_eq!(running.say(&[b' '; 1 << 20]), "");
-    assert_eq!(running.say(&[0xff, 0xfe, b'\n']), "");
+    assert!(running.say(&[b' '; 1 << 20]).contains("a request has at most 64 KiB"));
+    assert!(running.say(&[0xff, 0xfe, b'\n']).contains("this is no request that tcpcopy understands"));
     assert_eq!(running.say(b""), "");
     // And still at work.
     assert_eq!(running.ask_alone(Ask::Reload), Answer::Reload(ReloadAnswer::default()));
@@ -122,4 +126,22 @@ fn the_socket_goes_with_the_loop_and_nobody_is_left_waiting() {
     assert!(!path.exists());
     let error = ask(&path, Ask::Status).unwrap_err().to_string();
     assert!(error.ends_with(": there is no such socket"), "{error}");
+}
+
+#[test]
+fn a_file_whose_reading_would_not_end_is_no_module() {
+    let mut running = running();
+    let file = PathBuf::from("/dev/zero");
+    let swap = Ask::Swap { mapping: "80".to_owned(), file, configuration: None, migrate: false };
+    let sentence = "module /dev/zero: it cannot be read: it is no regular file";
+    assert_eq!(running.ask_alone(swap), Answer::Error(sentence.to_owned()));
+}
+
+#[test]
+fn the_end_does_not_wait_for_everyone_who_says_nothing() {
+    let running = running();
+    let _silent: Vec<_> = (0..20).map(|_| UnixStream::connect(&running.path).unwrap()).collect();
+    let begun = Instant::now();
+    drop(running.admin);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

@@ -2,17 +2,15 @@
 //!
 //! Used before the loop begins, and then on the admin thread: loading takes milliseconds, and seconds at worst.
 
-use std::fs;
-use std::hash::{DefaultHasher, Hasher};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tcpcopy_host::{CallTimes, Host, HostOptions, LoadError, Loaded};
+use tcpcopy_host::{CallTimes, Host, HostOptions, LoadError, Loaded, fingerprint, read_file};
 use tcpcopy_plugin_api::{Configuration, Module};
 use thiserror::Error;
 
-use super::{ConfigurationSource, ModuleName};
+use super::{ConfigurationSource, InPlace, ModuleName};
 use crate::text::on_one_line;
 
 /// The longest configuration that is read.
@@ -50,34 +48,35 @@ pub(crate) struct Fresh {
     pub(crate) module: Box<dyn Module>,
 }
 
-/// What a mapping's module was made of.
+/// What a generation was made of.
 struct Source {
     file: PathBuf,
     configuration: ConfigurationSource,
     made_of: MadeOf,
 }
 
-/// The contents of both files at the time of the load.
+/// What was in both files.
 #[derive(PartialEq, Eq)]
 struct MadeOf {
+    /// The library's fingerprint.
     library: u64,
     text: String,
 }
 
-/// What the mappings' modules were made of, and the host that makes them.
+/// What the modules were made of, and the host that makes them.
 pub(crate) struct Shelf {
     host: Host,
     /// The online sides of the mappings, as `-x` takes them.
     mappings: Vec<String>,
-    /// By the index of the mapping.
-    sources: Vec<Option<Source>>,
-    next_generation: u32,
+    in_place: Arc<InPlace>,
+    /// Of each generation that was loaded, whatever became of it; the first is number 1.
+    sources: Vec<Source>,
 }
 
 impl Shelf {
-    pub(crate) fn new(options: HostOptions, mappings: Vec<String>) -> Self {
-        let sources = mappings.iter().map(|_| None).collect();
-        Self { host: Host::new(options), mappings, sources, next_generation: 1 }
+    /// A shelf without modules. Which of those that it makes serve is told in `in_place`.
+    pub(crate) fn new(options: HostOptions, mappings: Vec<String>, in_place: Arc<InPlace>) -> Self {
+        Self { host: Host::new(options), mappings, in_place, sources: Vec::new() }
     }
 
     /// The names of the mappings, by their index.
@@ -92,67 +91,68 @@ impl Shelf {
 
     /// Whether the mapping with this index has a module.
     pub(crate) fn has_module(&self, mapping: usize) -> bool {
-        self.sources.get(mapping).is_some_and(Option::is_some)
+        self.in_place.serving(mapping).is_some()
     }
 
-    /// Loads the module in `file` for the mapping with this index. Without a `configuration` it gets the one that the
-    /// mapping's module has.
+    /// Loads the module in `file` for the mapping with this index. Without a `configuration` it gets that of the
+    /// generation that serves.
     pub(crate) fn load(
         &mut self,
         mapping: usize,
         file: &Path,
         configuration: Option<ConfigurationSource>,
     ) -> Result<Fresh, ShelfError> {
-        let present = self.sources.get(mapping).and_then(Option::as_ref);
+        let present = self.source(self.in_place.serving(mapping));
         let configuration =
             configuration.or_else(|| present.map(|source| source.configuration.clone())).unwrap_or_default();
-        // Before the host reads the file: if it changes in between, the next reload loads it once more.
-        let made_of = MadeOf { library: hash_of(file).unwrap_or_default(), text: text_of(&configuration)? };
+        let text = text_of(&configuration)?;
         let origin = match &configuration {
             ConfigurationSource::File(path) => path.display().to_string(),
             ConfigurationSource::Inline(_) => "its inline configuration".to_owned(),
             ConfigurationSource::None => "without a configuration".to_owned(),
         };
         let Loaded { about, module, times, wants_online, .. } =
-            self.host.load(file, &Configuration::new(&made_of.text, &origin))?;
+            self.host.load(file, &Configuration::new(&text, &origin))?;
+        let described = configuration.origin();
+        let made_of = MadeOf { library: about.fingerprint, text };
+        self.sources.push(Source { file: file.to_owned(), configuration, made_of });
         let name = ModuleName {
             mapping: self.mappings.get(mapping).cloned().unwrap_or_default(),
-            generation: self.next_generation,
+            generation: self.sources.len() as u32,
             name: on_one_line(&about.name).into_owned(),
             version: on_one_line(&about.version).into_owned(),
         };
-        self.next_generation += 1;
-        let fresh = Fresh {
+        Ok(Fresh {
             mapping,
             name,
             api: format!("{}.{}", about.api.0, about.api.1),
             file: file.display().to_string(),
-            configuration: configuration.origin(),
+            configuration: described,
             times,
             wants_online,
             module,
-        };
-        if let Some(source) = self.sources.get_mut(mapping) {
-            *source = Some(Source { file: file.to_owned(), configuration, made_of });
-        }
-        Ok(fresh)
+        })
     }
 
-    /// Loads the module of the mapping with this index again if its library or its configuration has changed; `None`
-    /// if neither has, or the mapping has no module.
+    /// Loads the module that the mapping with this index was last given again, if its library or its configuration has
+    /// changed since; `None` if neither has, or the mapping has no module. One that was rolled back is not loaded again
+    /// before somebody has repaired it.
     pub(crate) fn reload(&mut self, mapping: usize) -> Option<Result<Fresh, ShelfError>> {
-        let source = self.sources.get(mapping)?.as_ref()?;
-        let text = match text_of(&source.configuration) {
+        let Source { file, configuration, made_of } = self.source(self.in_place.installed(mapping))?;
+        let text = match text_of(configuration) {
             Ok(text) => text,
             Err(error) => return Some(Err(error)),
         };
-        let library = hash_of(&source.file);
         // A library that cannot be read is one that the host will explain.
-        if library.is_ok_and(|library| MadeOf { library, text } == source.made_of) {
+        if fingerprint(file).is_ok_and(|library| MadeOf { library, text } == *made_of) {
             return None;
         }
-        let file = source.file.clone();
-        Some(self.load(mapping, &file, None))
+        let (file, configuration) = (file.clone(), configuration.clone());
+        Some(self.load(mapping, &file, Some(configuration)))
+    }
+
+    fn source(&self, generation: Option<u32>) -> Option<&Source> {
+        self.sources.get(generation?.checked_sub(1)? as usize)
     }
 }
 
@@ -162,29 +162,19 @@ fn text_of(configuration: &ConfigurationSource) -> Result<String, ShelfError> {
         ConfigurationSource::Inline(text) => return Ok(text.clone()),
         ConfigurationSource::File(path) => path,
     };
-    let wrong = |reason: String| ShelfError::Configuration { path: path.clone(), reason };
-    let mut text = String::new();
-    let file = fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
-    let read = file.take(CONFIGURATION_BYTES + 1).read_to_string(&mut text);
-    match read.map_err(|error| wrong(error.to_string()))? {
-        length if length as u64 > CONFIGURATION_BYTES => Err(wrong("it is too long".to_owned())),
-        _ => Ok(text),
-    }
-}
-
-/// A hash of a file's contents, to see whether they have changed.
-fn hash_of(path: &Path) -> io::Result<u64> {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&fs::read(path)?);
-    Ok(hasher.finish())
+    let read = read_file(path, CONFIGURATION_BYTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("it is no text")));
+    read.map_err(|error| ShelfError::Configuration { path: path.clone(), reason: error.to_string() })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn shelf() -> Shelf {
-        Shelf::new(HostOptions::default(), vec!["80".to_owned()])
+        Shelf::new(HostOptions::default(), vec!["80".to_owned()], Arc::new(InPlace::new(1)))
     }
 
     #[test]
@@ -200,7 +190,7 @@ mod tests {
              file of at most 1 MiB"
         );
         assert!(!shelf.has_module(0) && shelf.reload(0).is_none());
-        assert_eq!(shelf.next_generation, 1);
+        assert!(shelf.sources.is_empty());
     }
 
     #[test]
@@ -212,5 +202,57 @@ mod tests {
         fs::write(&path, vec![b'#'; CONFIGURATION_BYTES as usize + 1]).unwrap();
         let error = text_of(&ConfigurationSource::File(path)).unwrap_err().to_string();
         assert!(error.contains("it is too long"), "{error}");
+    }
+
+    /// A shelf whose generations were made of `1.so`, `2.so`, … and `1.toml`, `2.toml`, … in this folder, which are gone.
+    fn shelf_of(generations: u32, folder: &Path) -> Shelf {
+        let mut shelf = shelf();
+        for number in 1..=generations {
+            shelf.sources.push(Source {
+                file: folder.join(format!("{number}.so")),
+                configuration: ConfigurationSource::File(folder.join(format!("{number}.toml"))),
+                made_of: MadeOf { library: 0, text: String::new() },
+            });
+            shelf.in_place.install(0, number);
+        }
+        shelf
+    }
+
+    #[test]
+    fn the_configuration_of_what_serves_is_passed_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = shelf_of(3, folder.path());
+        let expect = |shelf: &mut Shelf, number| {
+            let error = shelf.load(0, Path::new("/nowhere/libm.so"), None).err().unwrap().to_string();
+            let place = folder.path().join(format!("{number}.toml"));
+            let begins = format!("cannot read the configuration {}: ", place.display());
+            assert!(error.starts_with(&begins), "{error}");
+        };
+        expect(&mut shelf, 3);
+        shelf.in_place.roll_back(0, 1);
+        expect(&mut shelf, 1);
+    }
+
+    #[test]
+    fn what_was_rolled_back_is_loaded_again_when_it_was_repaired() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = shelf_of(2, folder.path());
+        shelf.in_place.roll_back(0, 1);
+        fs::write(folder.path().join("2.toml"), "").unwrap();
+        fs::write(folder.path().join("2.so"), "broken").unwrap();
+        shelf.sources[1].made_of.library = fingerprint(&folder.path().join("2.so")).unwrap();
+        assert!(shelf.reload(0).is_none());
+        fs::write(folder.path().join("2.so"), "repaired, but a text").unwrap();
+        let error = shelf.reload(0).unwrap().err().unwrap().to_string();
+        assert!(error.ends_with("2.so: it is a text file, not a shared library; build the module with crate-type = [\"cdylib\"], or in C with -shared"), "{error}");
+    }
+
+    #[test]
+    fn what_was_loaded_and_never_put_in_place_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = shelf_of(2, folder.path());
+        shelf.in_place.install(0, 1);
+        let error = shelf.reload(0).unwrap().err().unwrap().to_string();
+        assert!(error.contains("1.toml"), "{error}");
     }
 }
