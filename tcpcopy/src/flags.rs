@@ -253,7 +253,7 @@ pub(crate) struct Flags {
     pub(crate) module_timeout: u64,
 
     /// Be asked and steered by tcpcopy ctl at this socket; none: not at all [default: PID.sock in
-    /// /run/tcpcopy, else in $XDG_RUNTIME_DIR/tcpcopy or /tmp/tcpcopy-UID]
+    /// $RUNTIME_DIRECTORY of a service, /run/tcpcopy, $XDG_RUNTIME_DIR/tcpcopy, or /tmp/tcpcopy-UID]
     #[arg(long, value_name = "PATH", help_heading = "Modules")]
     pub(crate) admin: Option<PathBuf>,
 

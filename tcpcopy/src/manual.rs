@@ -36,7 +36,7 @@ MySQL, with passwords of the target in a file:
         "FILES",
         "/etc/tcpcopy/NAME.toml: the options of the service tcpcopy@NAME, as --config reads them.
 
-/run/tcpcopy/PID.sock: where tcpcopy ctl asks a process that runs; see --admin.
+/run/tcpcopy/PID.sock, or /run/tcpcopy/NAME/PID.sock of the service: where tcpcopy ctl asks a process that runs; see --admin.
 
 /var/log/tcpcopy.log: the log of a daemon (-d) without -l.",
     ),

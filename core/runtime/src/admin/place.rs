@@ -28,11 +28,17 @@ pub(super) struct Folder {
 /// The usual folders, the preferred one first.
 pub(super) fn folders() -> Vec<Folder> {
     let own = |path: PathBuf| Folder { path, mode: 0o700 };
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     // Others may see in /run who runs, and be told that they may not ask.
-    let system = Folder { path: "/run/tcpcopy".into(), mode: 0o755 };
+    let system = |path| Folder { path, mode: 0o755 };
+    let runtime = absolute("XDG_RUNTIME_DIR").map(|path| own(path.join("tcpcopy")));
     let shared = own(format!("/tmp/tcpcopy-{}", geteuid()).into());
-    std::iter::once(system).chain(runtime.map(|path| own(path.join("tcpcopy")))).chain([shared]).collect()
+    let service = absolute("RUNTIME_DIRECTORY").map(system);
+    service.into_iter().chain([system("/run/tcpcopy".into())]).chain(runtime).chain([shared]).collect()
+}
+
+/// The absolute path in an environment variable, or the first of several: systemd gives a service its folders so.
+fn absolute(variable: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os(variable)?).next().filter(|path| path.is_absolute())
 }
 
 /// The name of a process's socket in such a folder.
@@ -43,9 +49,10 @@ pub(super) fn name(pid: u32) -> String {
 /// The sockets in the usual folders behind which a tcpcopy runs, whether or not we may speak to it.
 #[must_use]
 pub fn admin_sockets() -> Vec<PathBuf> {
-    let mut sockets: Vec<PathBuf> = folders().iter().flat_map(|folder| sockets_in(&folder.path)).collect();
+    let mut sockets: Vec<PathBuf> = folders().iter().flat_map(|folder| sockets_below(&folder.path)).collect();
     sockets.retain(|path| !is_stale(path));
     sockets.sort();
+    sockets.dedup();
     sockets
 }
 
@@ -59,13 +66,40 @@ pub fn admin_sockets_of(pid: u32) -> Vec<PathBuf> {
 
 /// The sockets that lie in `folder`; none if it cannot be read.
 pub(super) fn sockets_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| entry.path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "sock")).collect()
+    entries(folder).filter(|path| path.extension().is_some_and(|extension| extension == "sock")).collect()
+}
+
+/// The sockets in `folder`, and in the folders in it: each service has one of its own.
+fn sockets_below(folder: &Path) -> Vec<PathBuf> {
+    let inner = entries(folder).filter(|path| path.is_dir()).flat_map(|path| sockets_in(&path));
+    sockets_in(folder).into_iter().chain(inner).collect()
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 /// Whether nobody listens at a socket any more: its process was killed.
 pub(super) fn is_stale(path: &Path) -> bool {
     let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
     UnixStream::connect(path).is_err_and(|error| refused(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_of_services_are_found_in_their_own_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("shop/deeper")).unwrap();
+        for name in ["1.sock", "shop/2.sock", "shop/other", "shop/deeper/3.sock"] {
+            fs::write(path(name), "").unwrap();
+        }
+        let mut found = sockets_below(folder.path());
+        found.sort();
+        assert_eq!(found, [path("1.sock"), path("shop/2.sock")]);
+        assert_eq!(sockets_below(&path("nowhere")), [] as [PathBuf; 0]);
+    }
 }

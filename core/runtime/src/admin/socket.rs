@@ -1,6 +1,6 @@
 //! The admin socket: a Unix domain socket that its owner alone can speak to.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
@@ -99,9 +99,13 @@ fn prepare(folder: &Folder) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
-    let there = fs::symlink_metadata(&folder.path)?;
-    let is_ours = there.uid() == geteuid().as_raw() || there.uid() == 0;
-    if !there.is_dir() || !is_ours || there.mode() & 0o022 != 0 {
+    let is_ours = |there: &Metadata| there.uid() == geteuid().as_raw() || there.uid() == 0;
+    let mut there = fs::symlink_metadata(&folder.path)?;
+    // systemd makes links to the folders of users that it invents.
+    if there.is_symlink() && is_ours(&there) {
+        there = fs::metadata(&folder.path)?;
+    }
+    if !there.is_dir() || !is_ours(&there) || there.mode() & 0o022 != 0 {
         return Err(io::Error::other("it is no folder of ours, or others may write to it"));
     }
     Ok(())
@@ -118,6 +122,7 @@ fn remove_stale(path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{lchown, symlink};
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -181,6 +186,26 @@ mod tests {
         assert_eq!(socket.file.path(), directory.path().join("good").join(name(std::process::id())));
         assert_eq!(fs::metadata(directory.path().join("good")).unwrap().mode() & 0o777, 0o700);
         assert!(AdminSocket::in_first_of(&folders[..2]).is_none());
+    }
+
+    #[test]
+    fn a_link_is_followed_if_it_is_our_own() {
+        let (directory, _) = folder();
+        let path = |name: &str| directory.path().join(name);
+        for (name, mode) in [("good", 0o755), ("open", 0o777)] {
+            fs::create_dir(path(name)).unwrap();
+            fs::set_permissions(path(name), Permissions::from_mode(mode)).unwrap();
+            symlink(path(name), path(&format!("to-{name}"))).unwrap();
+        }
+        let is_taken = |name: &str| prepare(&Folder { path: path(name), mode: 0o700 }).is_ok();
+        assert!(is_taken("to-good") && !is_taken("to-open"));
+        symlink(path("nowhere"), path("to-nowhere")).unwrap();
+        assert!(!is_taken("to-nowhere"));
+        // Only root can make what another user would have to prepare.
+        if geteuid().is_root() {
+            lchown(path("to-good"), Some(12_345), None).unwrap();
+            assert!(!is_taken("to-good"));
+        }
     }
 
     #[test]
