@@ -17,7 +17,7 @@ fn labels(events: Vec<Event>) -> Vec<String> {
 
 /// How long the target took, in microseconds.
 fn a_kilobyte() -> &'static str {
-    str::from_utf8(&[b'x'; 1000]).unwrap()
+    "x".repeat(1000).leak()
 }
 
 fn latency(event: &Event) -> Option<u64> {
@@ -262,12 +262,13 @@ fn a_connection_given_up_for_good_begins_no_other_session() {
 #[test]
 fn a_module_that_gave_up_is_not_given_up_again_for_what_it_left() {
     let mut play = Play::served_by(Lines::judging());
+    let kilobyte = a_kilobyte();
     play.user_says("one\n", 0);
     for _ in 0..1048 {
-        play.target_answers(a_kilobyte());
+        play.target_answers(kilobyte);
     }
     play.expect_alive();
-    play.target_answers(format!("{}enough", a_kilobyte()).leak());
+    play.target_answers(format!("{kilobyte}enough").leak());
     play.expect_end(Verdict::ModuleGaveUp);
     let events = play.events();
     assert!(
@@ -279,9 +280,10 @@ fn a_module_that_gave_up_is_not_given_up_again_for_what_it_left() {
 #[test]
 fn a_module_that_leaves_too_much_is_given_up() {
     let mut play = Play::served_by(Lines::judging());
+    let kilobyte = a_kilobyte();
     play.user_says("one\n", 0);
     for _ in 0..1049 {
-        play.target_answers(a_kilobyte());
+        play.target_answers(kilobyte);
     }
     let events = play.events();
     let reason = "it left more of one side than may wait";

@@ -158,11 +158,7 @@ impl Clerk {
     fn install(&self, fresh: Fresh, migrates: bool) -> Result<Answer, String> {
         let name = fresh.name.to_string();
         let answer = self.ask(Question::Install { fresh: Box::new(fresh), migrates });
-        match &answer {
-            Err(sentence) => log::error!("module {name} was loaded, but {sentence}"),
-            Ok(_) => log::info!("module {name} serves new sessions from now on"),
-        }
-        answer
+        answer.inspect_err(|sentence| log::error!("module {name} was loaded, but {sentence}"))
     }
 
     /// Loads again what has changed. What cannot be loaded is told; there the module that was goes on.

@@ -30,7 +30,10 @@ pub enum AskError {
         source: io::Error,
     },
     /// The conversation broke off.
-    #[error("tcpcopy at {} gave no answer: {source}; try again", path.display())]
+    #[error(
+        "tcpcopy at {} gave no answer: {source}; it may have ended, its log or tcpcopy ctl status tell",
+        path.display()
+    )]
     Broken {
         /// The socket.
         path: PathBuf,

@@ -37,6 +37,7 @@ impl Replay {
         let module = fresh.name.clone();
         let replaced = self.modules.serving(&self.engine, fresh.mapping).cloned();
         self.modules.install(&mut self.engine, fresh, migrates, now);
+        log::info!("module {module} serves new sessions from now on");
         SwapAnswer { module, replaced }
     }
 
