@@ -20,9 +20,9 @@ WITH_PROPERTIES = -p tcpcopy-wire -p tcpcopy-feed -p tcpcopy-net -p tcpcopy-engi
 DEPS = $(if $(findstring mysql,$(SCENARIO)),mysql,lab)
 test unit fidelity: DEPS = mysql
 man api deb: DEPS = build
-check-deb: DEPS = package
+check-deb check-services: DEPS = package
 
-.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim properties release programs api deps man deb check-deb
+.PHONY: help demo scenarios fidelity bench check-lab test lint unit doc sim properties release programs api deps man deb check-deb check-services
 
 help:
 	@echo 'make demo [SCENARIO=name]  watch real traffic being replayed, in hosts of its own (make scenarios lists them)'
@@ -34,6 +34,7 @@ help:
 	@echo 'make scenarios             the scenarios that demo and fidelity know'
 	@echo 'make man                   manual pages and shell completions, in TARGET/documents'
 	@echo 'make deb | check-deb       a Debian package, in TARGET/debian; and whether a clean Debian can use it'
+	@echo 'make check-services        as root: the services of that package, under a systemd of their own'
 	@echo 'make lint | doc | deps     parts of the above'
 
 demo: release
@@ -88,6 +89,9 @@ deb: programs api
 
 check-deb: programs api
 	@packaging/deb check $$(packaging/deb build $(TARGET) $(TARGET)/debian)
+
+check-services: programs api
+	@packaging/deb boot $$(packaging/deb build $(TARGET) $(TARGET)/debian)
 
 properties: deps
 	PROPTEST_CASES=$(CASES) $(CARGO) test --release --no-fail-fast $(WITH_PROPERTIES)

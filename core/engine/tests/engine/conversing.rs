@@ -16,8 +16,13 @@ fn labels(events: Vec<Event>) -> Vec<String> {
 }
 
 /// How long the target took, in microseconds.
-fn a_kilobyte() -> &'static str {
-    "x".repeat(1000).leak()
+/// The target answers the first line with so many thousand bytes, none of which the module takes.
+fn answered_at_length(thousands: u32) -> Play {
+    let mut play = Play::served_by(Lines::judging());
+    play.user_says("one\n", 0);
+    let words = "x".repeat(1000).leak();
+    (0..thousands).for_each(|_| play.target_answers(words));
+    play
 }
 
 fn latency(event: &Event) -> Option<u64> {
@@ -261,33 +266,19 @@ fn a_connection_given_up_for_good_begins_no_other_session() {
 
 #[test]
 fn a_module_that_gave_up_is_not_given_up_again_for_what_it_left() {
-    let mut play = Play::served_by(Lines::judging());
-    let kilobyte = a_kilobyte();
-    play.user_says("one\n", 0);
-    for _ in 0..1048 {
-        play.target_answers(kilobyte);
-    }
+    let mut play = answered_at_length(1048);
     play.expect_alive();
-    play.target_answers(format!("{kilobyte}enough").leak());
+    play.target_answers(format!("{:1000}enough", "x").leak());
     play.expect_end(Verdict::ModuleGaveUp);
     let events = play.events();
-    assert!(
-        matches!(&events[..], [Event::GaveUp { reason, .. }] if reason == "it heard enough"),
-        "{events:?}"
-    );
+    assert!(matches!(&events[..], [Event::GaveUp { reason, .. }] if reason == "it heard enough"), "{events:?}");
 }
 
 #[test]
 fn a_module_that_leaves_too_much_is_given_up() {
-    let mut play = Play::served_by(Lines::judging());
-    let kilobyte = a_kilobyte();
-    play.user_says("one\n", 0);
-    for _ in 0..1049 {
-        play.target_answers(kilobyte);
-    }
-    let events = play.events();
-    let reason = "it left more of one side than may wait";
-    assert!(matches!(&events[..], [Event::GaveUp { reason: given, .. }] if given == reason), "{events:?}");
+    let events = answered_at_length(1049).events();
+    let expected = "it left more of one side than may wait";
+    assert!(matches!(&events[..], [Event::GaveUp { reason, .. }] if reason == expected), "{events:?}");
 }
 
 #[test]
