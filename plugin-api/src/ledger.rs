@@ -252,6 +252,12 @@ impl<R> Ledger<R> {
         self.entries.iter().take(begun).filter(|entry| entry.target == Awaited::Pending).count()
     }
 
+    /// How many requests the online server still owes an answer, those that were withdrawn among them.
+    #[must_use]
+    pub fn owed_by_online(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.online == Awaited::Pending).count()
+    }
+
     /// The target's answers to all that were begun will not be known.
     pub fn forget_target(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.target == Awaited::Pending) {

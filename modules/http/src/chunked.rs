@@ -68,6 +68,28 @@ impl Chunked {
         }
     }
 
+    /// Deals with every piece in `input`: how many bytes those have, more than there are where data is still to come, and
+    /// whether the body is over.
+    pub(crate) fn pass_over(&mut self, input: &[u8]) -> (u64, Result<bool, Malformed>) {
+        let mut dealt = 0;
+        loop {
+            let rest = usize::try_from(dealt).ok().and_then(|dealt| input.get(dealt..)).unwrap_or_default();
+            if rest.is_empty() {
+                return (dealt, Ok(false));
+            }
+            dealt += match self.next(rest) {
+                Ok(None) => return (dealt, Ok(false)),
+                Ok(Some(Piece::Line(length))) => length as u64,
+                Ok(Some(Piece::Last(length))) => return (dealt + length as u64, Ok(true)),
+                Ok(Some(Piece::Data(count))) => {
+                    self.pass(count);
+                    count
+                }
+                Err(malformed) => return (dealt, Err(malformed)),
+            };
+        }
+    }
+
     /// `count` bytes of data were dealt with.
     pub(crate) fn pass(&mut self, count: u64) {
         if let Place::Data(left) = self.place {
@@ -92,10 +114,15 @@ impl Chunked {
         let text = line.strip_suffix(b"\r\n").ok_or(bad)?;
         let digits = text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let (size, rest) = text.split_at_checked(digits).ok_or(bad)?;
-        let rest = if self.pads_sizes { rest.trim_ascii() } else { rest };
-        if !(1..=MAX_DIGITS).contains(&digits)
+        // Before an extension there may be blanks (RFC 9112 §7.1.1).
+        let extension = rest.trim_ascii_start();
+        let rest = if self.pads_sizes || extension.starts_with(b";") { extension } else { rest };
+        let padding =
+            if self.pads_sizes { size.iter().take_while(|digit| **digit == b'0').count() } else { 0 };
+        if digits == 0
+            || digits - padding > MAX_DIGITS
             || !(rest.is_empty() || rest.starts_with(b";"))
-            || has_control(rest)
+            || has_control(if self.pads_sizes { rest } else { text })
         {
             return Err(bad);
         }
@@ -171,7 +198,8 @@ mod tests {
 
     #[test]
     fn sizes_extensions_and_trailers_are_read() {
-        let body = b"5;name=\"value\"\r\nhello\r\n0A\r\n, worlds!\n\r\n0\r\nDigest: x\r\nOther:\r\n\r\nGET /";
+        let body =
+            b"5 ;name=\"value\"\r\nhello\r\n0A\r\n, worlds!\n\r\n0\r\nDigest: x\r\nOther:\r\n\r\nGET /";
         let (data, length) = read(Chunked::of_request(), body).unwrap().unwrap();
         assert_eq!((data.as_slice(), length), (&b"hello, worlds!\n"[..], body.len() - 5));
     }
@@ -195,6 +223,7 @@ mod tests {
             b"0x5\r\nhello",
             b"-1\r\n",
             b"5\r\nhelloo\r\n",
+            b"5\x0c;a\r\n",
             b"5;\x00\r\n",
             b"5;a\rb\r\n",
             b"5\r\r\n",
@@ -213,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_response_may_pad_its_sizes() {
-        let body = b"5   \r\nhello\r\n0  \r\n\r\n";
+        let body = b"000000000000000005   \r\nhello\r\n0  \r\n\r\n";
         assert_eq!(read(Chunked::of_response(), body).unwrap().unwrap().0, b"hello");
     }
 }

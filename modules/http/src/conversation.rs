@@ -40,10 +40,14 @@ pub(crate) struct HttpConversation {
     online_reader: ResponseReader,
     /// Some of what it said is left, until a request is captured that it may be the answer to.
     online_is_early: bool,
+    /// Its beginning was not captured, or its place was lost: what comes early shows that it was not found again.
+    online_was_lost: bool,
     ledger: Ledger<RequestKind>,
     /// The head that is rewritten; kept for its memory.
     rewritten: Vec<u8>,
     client_ended: bool,
+    /// Of what it had said then, something waits for the target's answer.
+    client_left: bool,
     target_ended: bool,
 }
 
@@ -62,6 +66,8 @@ enum Reading {
     Seeking(Seeker),
     /// Behind a request after which the target may speak another protocol: its answer decides.
     Switching,
+    /// The target speaks another protocol: the user's first bytes tell whether the online server did so as well.
+    Entering,
     /// In another protocol: everything is forwarded.
     Switched,
     /// In something that is no HTTP: everything is forwarded.
@@ -75,8 +81,11 @@ enum Reading {
 enum Doubt {
     /// The request is malformed.
     None,
-    /// What was found by searching is no request: the search goes on.
-    Found,
+    /// What was found by searching, or follows what was, is no request: the search goes on.
+    Found {
+        /// It follows a request that was found.
+        is_next: bool,
+    },
     /// The online server changed the protocol after the request before, and the target did not.
     Unswitched,
 }
@@ -124,9 +133,11 @@ impl HttpConversation {
             online,
             online_reader: ResponseReader::new(compares),
             online_is_early: false,
+            online_was_lost: joined,
             ledger: Ledger::default(),
             rewritten: Vec::new(),
             client_ended: false,
+            client_left: false,
             target_ended: false,
         }
     }
@@ -158,11 +169,23 @@ impl HttpConversation {
     /// Nothing is read any more, on no side.
     fn forward_everything(&mut self, actions: &mut Actions) {
         actions.forward_all();
+        self.leave_servers(actions);
+    }
+
+    /// What servers answer is not read any more.
+    fn leave_servers(&mut self, actions: &mut Actions) {
         self.lose_target_for_good(actions);
-        actions.want_online(false);
-        self.online = OnlinePlace::Unwanted;
-        self.ledger.forget_online();
-        self.ledger.settle(actions);
+        self.lose_online_for_good(actions);
+    }
+
+    /// From here on a head is awaited.
+    fn await_head(&mut self, doubt: Doubt) {
+        self.reading = Reading::Head;
+        self.doubt = doubt;
+        self.search = match doubt {
+            Doubt::Found { .. } => HeadSearch::of_possible_request(),
+            Doubt::None | Doubt::Unswitched => HeadSearch::default(),
+        };
     }
 
     /// The place in the target's stream is lost. If it owed one response at most, the next that is found is that to the
@@ -187,14 +210,28 @@ impl HttpConversation {
         self.target_reader = ResponseReader::new(self.settings.compares);
         self.ledger.forget_target();
         if matches!(self.reading, Reading::Switching) {
-            self.reading = Reading::Head;
+            self.await_head(Doubt::None);
         }
         self.ledger.settle(actions);
     }
 
+    /// The place in the online server's stream is lost. If it owed one response at most, the next request may find it
+    /// again.
     fn lose_online(&mut self, actions: &mut Actions) {
+        if self.online == OnlinePlace::Unwanted {
+            return;
+        }
+        if self.ledger.owed_by_online() > 1 {
+            return self.lose_online_for_good(actions);
+        }
         self.ledger.forget_online();
         self.leave_online(OnlinePlace::Lost, actions);
+    }
+
+    fn lose_online_for_good(&mut self, actions: &mut Actions) {
+        actions.want_online(false);
+        self.ledger.forget_online();
+        self.leave_online(OnlinePlace::Unwanted, actions);
     }
 
     /// What was read of the online server's stream is of no use any more.
@@ -202,6 +239,7 @@ impl HttpConversation {
         self.online = place;
         self.online_reader = ResponseReader::new(self.settings.compares);
         self.online_is_early = false;
+        self.online_was_lost = true;
         self.ledger.settle(actions);
     }
 
@@ -209,14 +247,14 @@ impl HttpConversation {
     fn handle_client_end(&mut self, actions: &mut Actions) {
         let forwards = match self.reading {
             Reading::Head if self.search.is_fresh() => return,
-            Reading::Head | Reading::Chunked(_) => !self.settings.gives_up_malformed,
-            Reading::Switching if !self.settings.gives_up_malformed => {
-                // Behind the answer that was awaited.
-                actions.open_turn();
-                true
+            Reading::Switching => {
+                self.client_left = true;
+                return;
             }
+            Reading::Entering => return self.enter_protocol(actions),
             Reading::LastByte | Reading::Switched | Reading::Raw | Reading::Silent => return,
-            Reading::Unsaid(..) | Reading::Seeking(_) | Reading::Switching => false,
+            Reading::Head | Reading::Chunked(_) => !self.settings.gives_up_malformed,
+            Reading::Unsaid(..) | Reading::Seeking(_) => false,
         };
         if forwards {
             actions.forward_all();
@@ -285,19 +323,18 @@ impl Conversation for HttpConversation {
     /// a new connection.
     fn reconnected(&mut self, actions: &mut Actions) -> Result<(), GiveUp> {
         self.target_ended = false;
+        self.client_left = false;
         self.target_reader = ResponseReader::new(self.settings.compares);
         let is_followed = matches!(self.target, TargetPlace::Following);
         match self.reading {
-            Reading::Switched => {
+            Reading::Entering | Reading::Switched => {
                 return Err(GiveUp::new("the target closed a connection that spoke another protocol"));
             }
             Reading::Raw => return Ok(()),
             _ => {}
         }
         if self.ledger.withdraw() {
-            self.reading = Reading::Head;
-            self.doubt = Doubt::None;
-            self.search = HeadSearch::default();
+            self.await_head(Doubt::None);
         } else if is_followed && matches!(self.reading, Reading::LastByte | Reading::Chunked(_)) {
             return Err(GiveUp::new("the target closed before it had all of a request that it had answered"));
         }
@@ -312,6 +349,7 @@ impl Conversation for HttpConversation {
 
     fn snapshot(&mut self) -> Option<Vec<u8>> {
         let is_between = matches!(self.reading, Reading::Head)
+            && self.doubt == Doubt::None
             && self.ledger.is_empty()
             && self.target_reader.is_between_responses()
             && self.online_reader.is_between_responses();

@@ -4,7 +4,7 @@ use regex::bytes::Regex;
 use serde::Deserialize;
 use xxhash_rust::xxh64::xxh64;
 
-use crate::path::understood;
+use crate::path::{has_dots, understood};
 use crate::request::Request;
 
 /// The methods that only read (RFC 9110 §9.2.1), but for TRACE, which shows the target's inside to nobody's use.
@@ -89,36 +89,54 @@ impl Rule {
         self.method.is_empty() && self.path.is_none() && self.header.is_none()
     }
 
-    /// Whether the request is of this kind, read to the letter.
+    /// Whether the request is of this kind, read to the letter, and for every server.
     fn admits(&self, request: &Request<'_, '_>) -> bool {
+        let path = request.target.looked_up();
         (self.method.is_empty() || self.method.iter().any(|method| method == request.method))
-            && self.path.as_ref().is_none_or(|pattern| pattern.is_in(request.target.path))
-            && self.header.as_ref().is_none_or(|header| header.fits(request))
+            && self.path.as_ref().is_none_or(|pattern| {
+                pattern.is_in(path.as_bytes())
+                    && (!has_dots(path) || understood(path).all(|path| pattern.is_in(&path)))
+            })
+            && self.header.as_ref().is_none_or(|header| header.admits(request))
     }
 
     /// Whether a server might take the request for one of this kind.
     fn forbids(&self, request: &Request<'_, '_>) -> bool {
-        let path = request.target.path;
+        let path = request.target.looked_up();
         (self.method.is_empty()
             || self.method.iter().any(|method| method.eq_ignore_ascii_case(request.method)))
-            && self
-                .path
-                .as_ref()
-                .is_none_or(|pattern| pattern.is_in(path) || pattern.is_in(&understood(path)))
-            && self.header.as_ref().is_none_or(|header| header.fits(request))
+            && self.path.as_ref().is_none_or(|pattern| understood(path).any(|path| pattern.is_in(&path)))
+            && self.header.as_ref().is_none_or(|header| header.forbids(request))
     }
 }
 
 impl HeaderRule {
-    fn fits(&self, request: &Request<'_, '_>) -> bool {
-        let mut values = request.values(&self.name);
-        values.any(|value| self.value.as_ref().is_none_or(|pattern| pattern.0.is_match(value)))
+    /// The host of a target that is a whole URI counts instead of the field (RFC 9112 §3.2.2).
+    fn admits(&self, request: &Request<'_, '_>) -> bool {
+        match self.authority(request) {
+            Some(authority) => self.fits(authority.as_bytes()),
+            None => request.values(&self.name).any(|value| self.fits(value)),
+        }
+    }
+
+    fn forbids(&self, request: &Request<'_, '_>) -> bool {
+        self.authority(request).is_some_and(|authority| self.fits(authority.as_bytes()))
+            || request.values(&self.name).any(|value| self.fits(value))
+    }
+
+    fn authority<'b>(&self, request: &Request<'_, 'b>) -> Option<&'b str> {
+        let target = &request.target;
+        (!target.scheme.is_empty() && self.name.eq_ignore_ascii_case("Host")).then_some(target.authority)
+    }
+
+    fn fits(&self, value: &[u8]) -> bool {
+        self.value.as_ref().is_none_or(|pattern| pattern.is_in(value))
     }
 }
 
 impl Pattern {
-    fn is_in(&self, text: &str) -> bool {
-        self.0.is_match(text.as_bytes())
+    fn is_in(&self, text: &[u8]) -> bool {
+        self.0.is_match(text)
     }
 }
 
@@ -148,14 +166,31 @@ impl TryFrom<f64> for Percent {
 impl Sample {
     fn has(&self, request: &Request<'_, '_>) -> bool {
         let value = self.header.as_deref().and_then(|name| request.values(name).next());
-        let hash = xxh64(value.unwrap_or(request.target.path.as_bytes()), 0);
+        let hash = xxh64(value.unwrap_or(request.target.looked_up().as_bytes()), 0);
         hash % SHARES < self.percent.0
     }
 }
 
 fn is_safe(request: &Request<'_, '_>) -> bool {
     let is_safe = |method: &[u8]| SAFE.iter().any(|safe| safe.as_bytes() == method);
-    is_safe(request.method.as_bytes()) && OVERRIDES.iter().all(|name| request.values(name).all(is_safe))
+    let mut overrides =
+        request.headers.iter().filter(|header| OVERRIDES.iter().any(|name| is_alike(name, header.name)));
+    is_safe(request.method.as_bytes())
+        && overrides.all(|header| is_safe(header.value))
+        && overriding_parameters(request.target.query)
+            .all(|method| is_safe(method.to_ascii_uppercase().as_bytes()))
+}
+
+/// Whether two names of fields are the same variable of a CGI program.
+fn is_alike(one: &str, other: &str) -> bool {
+    let folded = |name: &str| name.replace('_', "-").to_ascii_uppercase();
+    one.len() == other.len() && folded(one) == folded(other)
+}
+
+/// The values of the query's parameters `_method`, which frameworks take for the method.
+fn overriding_parameters(query: &str) -> impl Iterator<Item = &str> {
+    let parameters = query.split(['?', '&', ';']).filter_map(|parameter| parameter.split_once('='));
+    parameters.filter(|(name, _)| name.eq_ignore_ascii_case("_method")).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -184,6 +219,9 @@ mod tests {
         assert!(refusal("get / HTTP/1.1"));
         assert!(refusal("CONNECT a:1 HTTP/1.1"));
         assert!(refusal("GET / HTTP/1.1\r\nX-HTTP-Method-Override: DELETE"));
+        assert!(refusal("GET / HTTP/1.1\r\nx_http_method-override: DELETE"));
+        assert!(refusal("GET /posts/1?a=b&_method=delete HTTP/1.1"));
+        assert!(!refusal("GET /posts/1?_method=get&method=DELETE HTTP/1.1"));
     }
 
     #[test]
@@ -204,12 +242,36 @@ mod tests {
             "GET /%61dmin/x HTTP/1.1",
             "GET /a/../admin HTTP/1.1",
             "GET http://host/admin HTTP/1.1",
+            "GET /x/..;/admin HTTP/1.1",
             "delete /x HTTP/1.1",
             "GET / HTTP/1.1\r\nx-secret: 1",
         ] {
             assert_eq!(refusal(never, head), Some("among never"), "{head}");
         }
         assert_eq!(refusal(never, "GET /x?admin HTTP/1.1"), None);
+    }
+
+    #[test]
+    fn only_admits_no_path_that_leads_elsewhere() {
+        let only = "[[only]]\npath = '^/api/'";
+        for path in ["/api/../admin", "/api/%2e%2e/admin", "/api/..;/admin"] {
+            assert_eq!(refusal(only, &format!("GET {path} HTTP/1.1")), Some("not among only"), "{path}");
+        }
+        for path in ["/api/a/../b", "/api/a%20b", "/api/;v=1/a", "http://host/api/"] {
+            assert_eq!(refusal(only, &format!("GET {path} HTTP/1.1")), None, "{path}");
+        }
+        assert_eq!(refusal("[[only]]\npath = '^/$'", "GET http://host HTTP/1.1"), None);
+        assert_eq!(refusal("[[never]]\npath = '^/$'", "GET http://host?a HTTP/1.1"), Some("among never"));
+    }
+
+    #[test]
+    fn a_whole_uri_says_which_host_is_meant() {
+        let host = |kind: &str| format!("[[{kind}]]\nheader = {{ name = 'host', value = '^api$' }}");
+        assert_eq!(refusal(&host("only"), "GET http://api/ HTTP/1.1\r\nHost: other"), None);
+        let other = "GET http://other/ HTTP/1.1\r\nHost: api";
+        assert_eq!(refusal(&host("only"), other), Some("not among only"));
+        assert_eq!(refusal(&host("never"), other), Some("among never"));
+        assert_eq!(refusal(&host("never"), "GET http://api/ HTTP/1.1"), Some("among never"));
     }
 
     #[test]

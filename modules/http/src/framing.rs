@@ -6,6 +6,8 @@ use httparse::Header;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
+const NO_LENGTH: Malformed = Malformed("a Content-Length that is no number");
+
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
@@ -30,11 +32,16 @@ pub(crate) enum RequestKind {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
     content_length: Option<Result<u64, Malformed>>,
+    /// It was given as a list of equal numbers.
+    is_listed: bool,
     coding: Option<Coding>,
+    /// The codings of the whole field, `identity` and empty ones aside: the last of them.
+    last_coding: Option<LastCoding>,
     /// The field `Expect: 100-continue`.
     pub(crate) expects_continue: bool,
-    /// A field `Upgrade`.
-    pub(crate) upgrades: bool,
+    /// A field `Upgrade`, and whether `Connection` names it (RFC 9110 §7.8).
+    upgrade: bool,
+    connection_upgrade: bool,
     hosts: usize,
 }
 
@@ -42,6 +49,12 @@ pub(crate) struct Facts {
 enum Coding {
     Chunked,
     /// Anything else, or more than one field: whoever reads it may take it for something else than we do.
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastCoding {
+    Chunked,
     Other,
 }
 
@@ -55,7 +68,11 @@ impl Facts {
                 6 if name.eq_ignore_ascii_case("expect") => {
                     facts.expects_continue |= value.trim_ascii().eq_ignore_ascii_case(b"100-continue");
                 }
-                7 if name.eq_ignore_ascii_case("upgrade") => facts.upgrades = true,
+                7 if name.eq_ignore_ascii_case("upgrade") => facts.upgrade = true,
+                10 if name.eq_ignore_ascii_case("connection") => {
+                    facts.connection_upgrade |=
+                        members(value).any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+                }
                 14 if name.eq_ignore_ascii_case("content-length") => facts.add_content_length(value),
                 17 if name.eq_ignore_ascii_case("transfer-encoding") => facts.add_coding(value),
                 _ => {}
@@ -64,10 +81,18 @@ impl Facts {
         facts
     }
 
-    /// The body of a request with that minor version (RFC 9112 §6.3).
+    /// Whether a request with that minor version asks for another protocol.
+    pub(crate) fn upgrades(&self, version: u8) -> bool {
+        self.upgrade && self.connection_upgrade && version > 0
+    }
+
+    /// The body of a request with that minor version (RFC 9112 §6.3), read strictly.
     pub(crate) fn request_body(&self, version: u8) -> Result<Body, Malformed> {
         if self.hosts > 1 {
             return Err(Malformed("more than one Host"));
+        }
+        if self.is_listed {
+            return Err(NO_LENGTH);
         }
         match (self.coding, self.content_length) {
             (Some(_), Some(_)) => Err(Malformed("both Content-Length and Transfer-Encoding")),
@@ -79,27 +104,35 @@ impl Facts {
         }
     }
 
-    /// The body of a response with that status (RFC 9112 §6.3).
+    /// The body of a response with that status (RFC 9112 §6.3), read as user agents do: its coding decides by the last one
+    /// that is named, and its length may be a list of equal ones.
     pub(crate) fn response_body(&self, status: u16, request: RequestKind) -> Result<Body, Malformed> {
         if matches!(status, 100..=199 | 204 | 304) || request == RequestKind::Head {
             return Ok(Body::Empty);
         }
-        match (self.coding, self.content_length) {
-            (Some(Coding::Chunked), _) => Ok(Body::Chunked),
-            (Some(Coding::Other), _) | (None, None) => Ok(Body::UntilClose),
+        match (self.last_coding, self.content_length) {
+            (Some(LastCoding::Chunked), _) => Ok(Body::Chunked),
+            (Some(LastCoding::Other), _) | (None, None) => Ok(Body::UntilClose),
             (None, Some(length)) => Ok(sized(length?)),
         }
     }
 
     fn add_content_length(&mut self, value: &[u8]) {
-        let length = number(value).ok_or(Malformed("a Content-Length that is no number"));
-        self.content_length = Some(match self.content_length {
-            Some(before) if before != length => Err(Malformed("more than one Content-Length")),
-            _ => length,
-        });
+        self.is_listed |= value.contains(&b',');
+        for member in value.split(|byte| *byte == b',') {
+            let length = number(member.trim_ascii()).ok_or(NO_LENGTH);
+            self.content_length = Some(match self.content_length {
+                Some(before) if before != length => Err(Malformed("more than one Content-Length")),
+                _ => length,
+            });
+        }
     }
 
     fn add_coding(&mut self, value: &[u8]) {
+        for coding in members(value).filter(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+            let is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+            self.last_coding = Some(if is_chunked { LastCoding::Chunked } else { LastCoding::Other });
+        }
         let mut names = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         let last = names.next_back().unwrap_or_default();
         let known = [&b"gzip"[..], b"x-gzip", b"deflate", b"compress", b"x-compress"];
@@ -107,6 +140,11 @@ impl Facts {
             && names.all(|name| known.iter().any(|known| name.eq_ignore_ascii_case(known)));
         self.coding = Some(if is_chunked && self.coding.is_none() { Coding::Chunked } else { Coding::Other });
     }
+}
+
+/// The members of a field that is a list, empty ones left out (RFC 9110 §5.6.1).
+fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }
 
 fn sized(length: u64) -> Body {
@@ -181,7 +219,24 @@ mod tests {
         let plain = |fields: &[_]| facts(fields).response_body(200, RequestKind::Plain);
         assert_eq!(plain(&[]), Ok(Body::UntilClose));
         assert_eq!(plain(&[("Transfer-Encoding", "gzip")]), Ok(Body::UntilClose));
+        assert_eq!(plain(&[("Transfer-Encoding", "chunked, br")]), Ok(Body::UntilClose));
+        for value in ["br, chunked", "zstd,chunked", "identity, Chunked", "chunked,", "chunked, chunked"] {
+            assert_eq!(plain(&[("Transfer-Encoding", value)]), Ok(Body::Chunked), "{value}");
+        }
+        let two = [("Transfer-Encoding", "gzip"), ("Transfer-Encoding", "chunked")];
+        assert_eq!(plain(&two), Ok(Body::Chunked));
+        assert_eq!(plain(&[("Transfer-Encoding", "identity"), ("Content-Length", "3")]), Ok(Body::Length(3)));
+        assert_eq!(plain(&[("Content-Length", "3, 3")]), Ok(Body::Length(3)));
+        assert!(plain(&[("Content-Length", "3, 4")]).is_err());
         assert_eq!(plain(&[("Transfer-Encoding", "chunked"), ("Content-Length", "3")]), Ok(Body::Chunked));
         assert!(plain(&[("Content-Length", "3"), ("Content-Length", "4")]).is_err());
+    }
+
+    #[test]
+    fn another_protocol_is_asked_for_with_both_fields() {
+        let both = [("Connection", "keep-alive, Upgrade"), ("Upgrade", "websocket")];
+        assert!(facts(&both).upgrades(1));
+        assert!(!facts(&both).upgrades(0));
+        assert!(!facts(&both[..1]).upgrades(1) && !facts(&both[1..]).upgrades(1));
     }
 }

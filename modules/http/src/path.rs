@@ -31,43 +31,73 @@ impl<'a> RequestTarget<'a> {
     }
 }
 
-/// The path as most servers understand it: escapes of printable characters resolved, `.` and `..` and doubled slashes gone.
-/// What must never be repeated is looked for here as well, or `/%61dmin` would pass for something else than `/admin`.
-pub(crate) fn understood(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') && !path.contains("/.") && !path.contains("//") {
-        return Cow::Borrowed(path);
+impl RequestTarget<'_> {
+    /// The path that a server looks up: that of `http://host` is `/` (RFC 9110 §4.2.3).
+    pub(crate) fn looked_up(&self) -> &str {
+        if self.path.is_empty() && !self.scheme.is_empty() { "/" } else { self.path }
     }
-    let resolved = resolve_escapes(path);
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in resolved.split('/').filter(|segment| !segment.is_empty()) {
-        match segment {
-            "." => {}
-            ".." => drop(segments.pop()),
-            segment => segments.push(segment),
-        }
-    }
-    let last = if resolved.ends_with('/') && !segments.is_empty() { "/" } else { "" };
-    Cow::Owned(format!("/{}{last}", segments.join("/")))
 }
 
-fn resolve_escapes(path: &str) -> String {
-    let mut resolved = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((before, after)) = rest.split_once('%') {
-        resolved.push_str(before);
-        let code = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        rest = match code.filter(u8::is_ascii_graphic) {
-            Some(code) => {
-                resolved.push(code.into());
-                after.get(2..).unwrap_or_default()
-            }
-            None => {
-                resolved.push('%');
-                after
-            }
-        };
+/// The ways in which servers understand a path: as it is; with escapes resolved before `.`, `..` and doubled slashes, and
+/// after them; and besides with backslashes as slashes and without what follows a semicolon in a segment. What must
+/// never be repeated is looked for in all of them, or `/%61dmin` would pass for something else than `/admin`.
+pub(crate) fn understood(path: &str) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let is_plain = !path.contains(['%', ';', '\\']) && !path.contains("/.") && !path.contains("//");
+    let others = (!is_plain).then(|| {
+        let resolved = resolve_escapes(path.as_bytes());
+        let bare = without_parameters(&resolved);
+        [resolve_dots(&resolved), resolve_escapes(&resolve_dots(path.as_bytes())), resolve_dots(&bare)]
+    });
+    let as_it_is = Cow::Borrowed(path.as_bytes());
+    std::iter::once(as_it_is).chain(others.into_iter().flatten().map(Cow::Owned))
+}
+
+/// Whether some server may find `.` or `..` in a path, so that it leads elsewhere than it seems to.
+pub(crate) fn has_dots(path: &str) -> bool {
+    if !path.contains(['.', '%']) {
+        return false;
     }
-    resolved + rest
+    let bare = without_parameters(&resolve_escapes(path.as_bytes()));
+    segments(&bare).any(|segment| matches!(segment, b"." | b".."))
+}
+
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty())
+}
+
+fn resolve_dots(path: &[u8]) -> Vec<u8> {
+    let mut resolved: Vec<&[u8]> = Vec::new();
+    for segment in segments(path) {
+        match segment {
+            b"." => {}
+            b".." => drop(resolved.pop()),
+            segment => resolved.push(segment),
+        }
+    }
+    let last: &[u8] = if path.ends_with(b"/") && !resolved.is_empty() { b"/" } else { b"" };
+    [b"/", resolved.join(&b"/"[..]).as_slice(), last].concat()
+}
+
+fn resolve_escapes(path: &[u8]) -> Vec<u8> {
+    let mut resolved = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = (byte == b'%').then(|| after.get(..2)).flatten().and_then(|digits| {
+            let text = digits.iter().all(u8::is_ascii_hexdigit).then(|| str::from_utf8(digits).ok())??;
+            u8::from_str_radix(text, 16).ok()
+        });
+        resolved.push(code.unwrap_or(byte));
+        rest = if code.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    resolved
+}
+
+/// With backslashes as slashes, and without what follows a semicolon in each segment.
+fn without_parameters(path: &[u8]) -> Vec<u8> {
+    let slashed: Vec<u8> = path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect();
+    let bare = slashed.split(|byte| *byte == b'/');
+    let bare = bare.map(|segment| segment.split(|byte| *byte == b';').next().unwrap_or_default());
+    bare.collect::<Vec<_>>().join(&b'/')
 }
 
 #[cfg(test)]
@@ -100,11 +130,31 @@ mod tests {
             ("//admin//x", "/admin/x"),
             ("/a/../admin/.", "/admin"),
             ("/a/%2e%2e/admin", "/admin"),
+            ("/a%2fb/../admin", "/admin"),
+            ("/;/admin", "/admin"),
+            ("/a/..;x/admin", "/admin"),
+            ("/\\admin", "/admin"),
+            ("/a\\..%5cadmin", "/admin"),
+            ("/my%20file", "/my file"),
+            ("/caf%C3%A9", "/café"),
             ("/../..", "/"),
             ("/a%2", "/a%2"),
-            ("/a%zz%00b", "/a%zz%00b"),
+            ("/a%zz%+1", "/a%zz%+1"),
         ] {
-            assert_eq!(understood(path), expected, "{path}");
+            assert!(understood(path).any(|found| *found == *expected.as_bytes()), "{path}");
+            assert!(understood(path).any(|found| *found == *path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_elsewhere_is_recognised() {
+        for path in
+            ["/api/../admin", "/api/%2e%2E/admin", "/api/..;/admin", "/api\\..\\admin", "/api/.", "/."]
+        {
+            assert!(has_dots(path), "{path}");
+        }
+        for path in ["/api/a..b", "/api/...", "/api/a%20b", "/api;..", "/.well-known/x"] {
+            assert!(!has_dots(path), "{path}");
         }
     }
 }

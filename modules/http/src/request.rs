@@ -66,7 +66,7 @@ impl<'h, 'b> Request<'h, 'b> {
 
     /// Whether the connection may speak another protocol after the response.
     pub(crate) fn may_switch(&self) -> bool {
-        self.facts.upgrades || self.kind() == RequestKind::Connect
+        self.facts.upgrades(self.version) || self.kind() == RequestKind::Connect
     }
 
     /// The values of the fields with that name.

@@ -7,7 +7,7 @@ use xxhash_rust::xxh64::Xxh64;
 
 use crate::chunked::{Chunked, Piece};
 use crate::framing::{Body, Facts, Malformed, RequestKind};
-use crate::head::{HeadSearch, MAX_FIELDS, MAX_HEAD};
+use crate::head::{HeadEnd, HeadSearch, MAX_FIELDS};
 
 /// Reads the responses of one stream, one behind the other.
 pub(crate) struct ResponseReader {
@@ -55,6 +55,11 @@ pub(crate) struct Response {
 impl ResponseReader {
     pub(crate) fn new(digests: bool) -> Self {
         Self { digests, search: HeadSearch::default(), place: Place::Head, status: 0, size: 0, digest: None }
+    }
+
+    /// A reader of what was taken for a status line, and what follows it.
+    pub(crate) fn of_possible_response(digests: bool) -> Self {
+        Self { search: HeadSearch::of_possible_response(), ..Self::new(digests) }
     }
 
     /// Reads a part of `input`: the response to a request of that kind. Returns how many bytes are dealt with, more than
@@ -107,21 +112,17 @@ impl ResponseReader {
     }
 
     fn read_head(&mut self, input: &[u8], request: RequestKind) -> Result<(u64, Heard), Malformed> {
-        let Some(length) = self.search.find(input) else {
-            let begun = input.get(self.search.blank()..).unwrap_or_default();
-            let is_possible = begun == b"\r" || b"HTTP/1.".iter().zip(begun).all(|(a, b)| a == b);
-            let is_short = input.len() <= MAX_HEAD;
-            return if is_possible && is_short {
-                Ok((0, Heard::Part))
-            } else {
-                Err(Malformed("no response"))
-            };
+        let length = match self.search.find(input) {
+            HeadEnd::At(length) => length,
+            HeadEnd::Later => {
+                let begun = input.get(self.search.blank()..).unwrap_or_default();
+                let is_possible = begun == b"\r" || b"HTTP/1.".iter().zip(begun).all(|(a, b)| a == b);
+                return if is_possible { Ok((0, Heard::Part)) } else { Err(Malformed("no response")) };
+            }
+            HeadEnd::Nowhere => return Err(Malformed("a head that is none")),
         };
         let head = input.get(self.search.blank()..length).unwrap_or_default();
         self.search = HeadSearch::default();
-        if length > MAX_HEAD {
-            return Err(Malformed("a head that is too long"));
-        }
         let (status, facts) = read_head(head)?;
         self.status = status;
         let opens_tunnel = request == RequestKind::Connect && (200..300).contains(&status);

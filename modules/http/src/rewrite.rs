@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::framing::RequestKind;
 use crate::request::Request;
 
 /// Fields that say where a request ends or what is waited for: another value would make another request of it.
@@ -14,7 +15,7 @@ const FRAMING: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Expect"];
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Rewrite {
     /// The value of Host, and the authority of a target that is a whole URI.
-    host: Option<FieldValue>,
+    host: Option<Authority>,
     /// Removed from the beginning of paths that begin with it.
     strip_prefix: Option<Prefix>,
     /// Put before every path, after that.
@@ -37,6 +38,11 @@ struct FieldName(String);
 #[serde(try_from = "String")]
 struct FieldValue(String);
 
+/// A host, and perhaps a port.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Authority(FieldValue);
+
 /// The first segments of a path: begins with a slash and does not end with one.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
@@ -57,14 +63,15 @@ impl Rewrite {
                 out.extend_from_slice(part.as_bytes());
             }
         };
-        self.write_request_line(request, out);
+        let host = self.host(request);
+        self.write_request_line(request, host, out);
         out.extend_from_slice(line_end.as_bytes());
         // Behind the request line, each line is a field: a folded one would have been malformed.
         let lines = head.split_inclusive(|byte| *byte == b'\n').skip(1);
         let mut written = Vec::new();
         for (header, line) in request.headers.iter().zip(lines) {
             let is_written = written.iter().any(|name: &&str| name.eq_ignore_ascii_case(header.name));
-            match self.value_for(header.name) {
+            match self.value_for(header.name, host) {
                 Some(value) if !is_written => {
                     written.push(header.name);
                     write_field(header.name, value, out);
@@ -73,7 +80,7 @@ impl Rewrite {
                 Some(_) | None => {}
             }
         }
-        let host = self.host.iter().map(|value| ("Host", value));
+        let host = host.iter().map(|value| ("Host", *value));
         let set = self.set.iter().map(|(name, value)| (name.0.as_str(), value));
         let missing =
             host.chain(set).filter(|(name, _)| !written.iter().any(|old| old.eq_ignore_ascii_case(name)));
@@ -92,13 +99,20 @@ impl Rewrite {
             && self.add.is_empty()
     }
 
-    fn write_request_line(&self, request: &Request<'_, '_>, out: &mut Vec<u8>) {
+    /// The new host. That of a tunnel stays: it is what is asked for.
+    fn host(&self, request: &Request<'_, '_>) -> Option<&FieldValue> {
+        self.host.as_ref().filter(|_| request.kind() != RequestKind::Connect).map(|host| &host.0)
+    }
+
+    fn write_request_line(&self, request: &Request<'_, '_>, host: Option<&FieldValue>, out: &mut Vec<u8>) {
         let target = &request.target;
-        let authority = match &self.host {
+        let authority = match host {
             Some(host) if !target.scheme.is_empty() => &host.0,
             _ => target.authority,
         };
-        let path = self.path(target.path);
+        // Nothing is put before a path that is not changed, were it `/` without being written.
+        let path = if self.add_prefix.is_some() { target.looked_up() } else { target.path };
+        let path = self.path(path);
         let version = if request.version == 0 { "HTTP/1.0" } else { "HTTP/1.1" };
         for part in
             [request.method, " ", target.scheme, authority, path[0], path[1], target.query, " ", version]
@@ -120,9 +134,8 @@ impl Rewrite {
         [self.add_prefix.as_ref().map_or("", |prefix| &prefix.0), rest]
     }
 
-    fn value_for(&self, name: &str) -> Option<&FieldValue> {
-        let host = self.host.as_ref().filter(|_| name.eq_ignore_ascii_case("Host"));
-        host.or_else(|| {
+    fn value_for<'a>(&'a self, name: &str, host: Option<&'a FieldValue>) -> Option<&'a FieldValue> {
+        host.filter(|_| name.eq_ignore_ascii_case("Host")).or_else(|| {
             self.set.iter().find(|(set, _)| set.0.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         })
     }
@@ -138,6 +151,9 @@ impl TryFrom<String> for FieldName {
     fn try_from(name: String) -> Result<Self, String> {
         if name.is_empty() || !name.bytes().all(crate::chunked::is_token) {
             return Err(format!("{name:?} is no name of a header field"));
+        }
+        if name.eq_ignore_ascii_case("Host") {
+            return Err("Host cannot be among these fields: rewrite.host changes it".to_owned());
         }
         match FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(&name)) {
             true => Err(format!(
@@ -157,6 +173,20 @@ impl TryFrom<String> for FieldValue {
                 "{value:?} is no value of a header field: it has a control character, or spaces around it"
             )),
             false => Ok(Self(value)),
+        }
+    }
+}
+
+impl TryFrom<String> for Authority {
+    type Error = String;
+
+    fn try_from(host: String) -> Result<Self, String> {
+        let is_host = !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\".contains(&byte));
+        if is_host {
+            Ok(Self(FieldValue(host)))
+        } else {
+            Err(format!("{host:?} is no host and no host:port"))
         }
     }
 }
@@ -223,6 +253,7 @@ mod tests {
             ("GET /v1?q HTTP/1.0", "GET /test/?q HTTP/1.0"),
             ("GET /v10 HTTP/1.1", "GET /test/v10 HTTP/1.1"),
             ("GET http://h:1/v1/a HTTP/1.1", "GET http://h:1/test/a HTTP/1.1"),
+            ("GET http://h:1?q HTTP/1.1", "GET http://h:1/test/?q HTTP/1.1"),
         ] {
             assert_eq!(line(both, before).as_deref(), Some(after));
         }
@@ -242,5 +273,11 @@ mod tests {
         );
         let bare = "GET / HTTP/1.0\n\n";
         assert_eq!(rewritten("rewrite.host = 'new'", bare).unwrap(), "GET / HTTP/1.0\nHost: new\n\n");
+    }
+
+    #[test]
+    fn a_tunnel_keeps_its_host() {
+        let head = "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n";
+        assert_eq!(rewritten("rewrite.host = 'new'", head), None);
     }
 }

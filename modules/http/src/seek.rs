@@ -40,6 +40,11 @@ impl Seeker {
         Self { at_line_start }
     }
 
+    /// The next byte may begin what is sought.
+    pub(crate) fn begin_line(&mut self) {
+        self.at_line_start = true;
+    }
+
     /// Looks at every line that begins in `input`.
     pub(crate) fn find(&mut self, input: &[u8], fit: fn(&[u8]) -> Fit) -> Sought {
         let first = self.at_line_start.then_some(0);

@@ -5,7 +5,9 @@ use crate::Timestamp;
 /// What the target or the online server said and the conversation did not deal with yet.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    left: Vec<u8>,
+    bytes: Vec<u8>,
+    /// How many of them were dealt with since the last came.
+    dealt: usize,
     /// How many bytes to come were taken in advance.
     passing: u64,
     /// How many bytes of the stream were dealt with.
@@ -16,7 +18,8 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn arrive(&mut self, bytes: &[u8], at: Timestamp) {
         let passed = self.pass(bytes.len() as u64);
-        self.left.extend_from_slice(&bytes[passed as usize..]);
+        self.bytes.drain(..std::mem::take(&mut self.dealt));
+        self.bytes.extend_from_slice(&bytes[passed as usize..]);
         self.at = at;
     }
 
@@ -32,19 +35,19 @@ impl Stream {
     }
 
     pub(super) fn take(&mut self, count: u64) {
-        let taken = count.min(self.left.len() as u64);
-        self.left.drain(..taken as usize);
+        let taken = count.min(self.left().len() as u64);
+        self.dealt += taken as usize;
         self.offset += taken;
         self.passing = self.passing.saturating_add(count - taken);
     }
 
     pub(super) fn drop_left(&mut self) {
-        self.offset += self.left.len() as u64;
-        self.left.clear();
+        self.offset += self.left().len() as u64;
+        self.dealt = self.bytes.len();
     }
 
     pub(super) fn left(&self) -> &[u8] {
-        &self.left
+        self.bytes.get(self.dealt..).unwrap_or_default()
     }
 
     pub(super) fn offset(&self) -> u64 {

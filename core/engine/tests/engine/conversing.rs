@@ -271,7 +271,10 @@ fn a_module_that_gave_up_is_not_given_up_again_for_what_it_left() {
     play.target_answers(format!("{:1000}enough", "x").leak());
     play.expect_end(Verdict::ModuleGaveUp);
     let events = play.events();
-    assert!(matches!(&events[..], [Event::GaveUp { reason, .. }] if reason == "it heard enough"), "{events:?}");
+    assert!(
+        matches!(&events[..], [Event::GaveUp { reason, .. }] if reason == "it heard enough"),
+        "{events:?}"
+    );
 }
 
 #[test]

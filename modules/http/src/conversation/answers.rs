@@ -5,7 +5,8 @@ use tcpcopy_plugin_api::{Actions, Answer, GiveUp, Timestamp};
 
 use super::{Doubt, HttpConversation, OnlinePlace, Reading, TargetPlace};
 
-use crate::response::{Heard, Response};
+use crate::framing::RequestKind;
+use crate::response::{Heard, Response, ResponseReader};
 use crate::seek::{Seeker, Sought, status_line};
 
 /// So many bytes of the online server are kept for a request that was not captured yet.
@@ -26,6 +27,7 @@ impl HttpConversation {
                     Sought::Found(passed) => {
                         actions.take(passed as u64);
                         self.target = TargetPlace::Following;
+                        self.target_reader = ResponseReader::of_possible_response(self.settings.compares);
                         passed as u64
                     }
                     Sought::Passed(passed) => {
@@ -36,7 +38,7 @@ impl HttpConversation {
                 TargetPlace::Following => {
                     let (dealt, completes) = self.follow_target(rest, actions)?;
                     // The next response is given again, to be measured from its own request.
-                    if dealt == 0 || (completes && self.settings.compares) {
+                    if dealt == 0 || completes {
                         return Ok(());
                     }
                     dealt
@@ -61,7 +63,7 @@ impl HttpConversation {
             Heard::Response(response) => drop(self.handle_target_response(response, actions)),
             Heard::Switch(response) => {
                 let is_due = self.handle_target_response(response, actions);
-                self.switch(is_due, actions)?;
+                self.switch(kind, is_due, actions)?;
             }
             Heard::Nonsense => {
                 // Past its first byte, or it would be found there again.
@@ -84,15 +86,14 @@ impl HttpConversation {
         entry.target = Awaited::Known(answer(response, said_at, actions.at()));
         let is_due = number + 1 == begun && matches!(self.reading, Reading::Switching);
         if is_due {
-            self.reading = Reading::Head;
-            self.doubt = Doubt::Unswitched;
+            self.await_head(Doubt::Unswitched);
         }
         self.ledger.settle(actions);
         is_due
     }
 
     /// The target speaks another protocol from here on.
-    fn switch(&mut self, is_due: bool, actions: &mut Actions) -> Result<(), GiveUp> {
+    fn switch(&mut self, kind: RequestKind, is_due: bool, actions: &mut Actions) -> Result<(), GiveUp> {
         if !is_due {
             // Not what the newest request asked for: what it means is unknown.
             self.lose_target_for_good(actions);
@@ -103,8 +104,13 @@ impl HttpConversation {
                 "read only: the target changed the protocol, and what follows cannot be judged",
             ));
         }
-        self.reading = Reading::Switched;
-        self.forward_everything(actions);
+        self.leave_servers(actions);
+        if kind == RequestKind::Connect && !self.settings.filter.forbids_something() {
+            // In a tunnel there may be anything, requests as well.
+            self.enter_protocol(actions);
+        } else {
+            self.reading = Reading::Entering;
+        }
         Ok(())
     }
 
@@ -154,6 +160,11 @@ impl HttpConversation {
 
     fn follow_online(&mut self, input: &[u8], came_early: bool, actions: &mut Actions) -> u64 {
         let Some(kind) = self.ledger.awaited_by_online().map(|entry| entry.request) else {
+            if self.online_was_lost {
+                // Rather one too many, since the place was not found where it was thought to be.
+                self.lose_online_for_good(actions);
+                return 0;
+            }
             self.online_is_early = input.len() <= MAX_EARLY;
             if !self.online_is_early {
                 self.lose_online(actions);
@@ -205,9 +216,7 @@ impl HttpConversation {
                 Heard::Switch(_) | Heard::Nonsense => {}
             }
         }
-        if self.online != OnlinePlace::Unwanted {
-            self.lose_online(actions);
-        }
+        self.lose_online(actions);
     }
 
     /// Requests that have no answer by now will have none.

@@ -6,13 +6,13 @@ use tcpcopy_plugin_api::ledger::{Awaited, Entry};
 use tcpcopy_plugin_api::{Actions, GiveUp};
 
 use super::{Doubt, HttpConversation, NO_REQUEST, OnlinePlace, Reading, TargetPlace};
-use crate::chunked::{Chunked, Piece};
+use crate::chunked::Chunked;
 use crate::framing::{Body, Malformed, RequestKind};
-use crate::head::{HeadSearch, LineEnds, MAX_FIELDS, MAX_HEAD};
+use crate::head::{HeadEnd, LineEnds, MAX_FIELDS};
 use crate::label;
 
 use crate::request::{NOT_HTTP, Request, may_begin_request};
-use crate::seek::{Seeker, Sought, request_line};
+use crate::seek::{Fit, Seeker, Sought, request_line};
 
 /// So many requests may be unsettled: more would be a user who does not wait for answers, or a side that gives none.
 const MAX_UNSETTLED: usize = 1024;
@@ -35,39 +35,49 @@ impl HttpConversation {
                 }
                 Reading::Chunked(_) | Reading::Unsaid(..) => self.read_chunk(rest, actions)?,
                 Reading::Seeking(_) => self.seek_request(rest, actions),
+                Reading::Entering => self.look_into_protocol(rest, actions)?,
                 Reading::Switching | Reading::Switched | Reading::Raw | Reading::Silent => None,
             };
-            let Some(dealt) = dealt else { return Ok(()) };
+            let Some(dealt) = dealt else { break };
             rest = rest.get(usize::try_from(dealt).unwrap_or(usize::MAX)..).unwrap_or_default();
+        }
+        // Of a user who has left this was all there is, once the answer has come that it waited for.
+        if self.client_left && !matches!(self.reading, Reading::Switching) {
+            self.client_left = false;
+            self.handle_client_end(actions);
         }
         Ok(())
     }
 
     fn read_head(&mut self, input: &[u8], actions: &mut Actions) -> Result<Dealt, GiveUp> {
-        let Some(length) = self.search.find(input) else {
-            let begun = input.get(self.search.blank()..).unwrap_or_default();
-            let malformed = if !may_begin_request(begun) {
-                NOT_HTTP
-            } else if input.len() > MAX_HEAD {
-                TOO_LONG
-            } else {
-                return Ok(None);
-            };
-            return self.handle_malformed_head(malformed, actions);
+        let blank = blank_lines(input);
+        if blank > 0 {
+            // Behind what was said before: old user agents end a body so (RFC 9112 §2.2).
+            actions.forward(blank as u64);
+            self.await_head(self.doubt);
+            return Ok(Some(blank as u64));
+        }
+        let length = match self.search.find(input) {
+            HeadEnd::At(length) => length,
+            HeadEnd::Later | HeadEnd::Nowhere if !may_begin_request(input) => {
+                return self.handle_malformed_head(NOT_HTTP, actions);
+            }
+            HeadEnd::Later => return Ok(None),
+            HeadEnd::Nowhere => return self.handle_malformed_head(TOO_LONG, actions),
         };
-        let search = std::mem::take(&mut self.search);
-        let head = input.get(search.blank()..length).unwrap_or_default();
+        let head = input.get(..length).unwrap_or_default();
         let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         match Request::read(head, &mut fields) {
-            _ if length > MAX_HEAD && may_begin_request(head) => {
-                self.handle_malformed_head(TOO_LONG, actions)
-            }
-            Ok(_) if self.is_doubtful(search.line_ends()) => {
+            Ok(_) if self.is_doubtful(self.search.line_ends()) => {
                 self.handle_malformed_head(Malformed("a line feed without a carriage return"), actions)
             }
             Ok(request) => {
-                self.doubt = Doubt::None;
-                Ok(Some(self.begin_request(&request, search.blank(), head, input, actions)))
+                self.await_head(match self.doubt {
+                    // A line of somebody's text may pass for a request. Two of them hardly do.
+                    Doubt::Found { is_next: false } => Doubt::Found { is_next: true },
+                    _ => Doubt::None,
+                });
+                Ok(Some(self.begin_request(&request, head, input, actions)))
             }
             Err(malformed) => self.handle_malformed_head(malformed, actions),
         }
@@ -87,13 +97,11 @@ impl HttpConversation {
         malformed: Malformed,
         actions: &mut Actions,
     ) -> Result<Dealt, GiveUp> {
-        self.search = HeadSearch::default();
         match self.doubt {
-            Doubt::Found => {
+            Doubt::Found { .. } => {
                 // Behind its first byte, or it would be found there again.
                 actions.discard(1, NO_REQUEST);
                 self.reading = Reading::Seeking(Seeker::new(false));
-                self.doubt = Doubt::None;
                 return Ok(Some(1));
             }
             Doubt::Unswitched if malformed == NOT_HTTP => {
@@ -104,26 +112,24 @@ impl HttpConversation {
         self.handle_malformed(malformed, actions).map(|()| None)
     }
 
-    /// A request whose head is complete, in front of `input`, behind `blank` bytes of empty lines. Returns how many bytes
-    /// are dealt with.
+    /// A request whose head is complete, in front of `input`. Returns how many bytes are dealt with.
     fn begin_request(
         &mut self,
         request: &Request<'_, '_>,
-        blank: usize,
         head: &[u8],
         input: &[u8],
         actions: &mut Actions,
     ) -> u64 {
         let refusal = self.settings.filter.refusal(request);
         self.enter(request, refusal.is_none(), actions);
-        let length = (blank + head.len()) as u64;
+        self.may_switch = request.may_switch();
+        let length = head.len() as u64;
         if let Some(reason) = refusal {
             return self.discard_request(request, length, reason, actions);
         }
         if matches!(self.target, TargetPlace::Following) {
             actions.open_turn();
         }
-        self.may_switch = request.may_switch();
         if self.settings.rewrite.apply(request, head, &mut self.rewritten) {
             actions.replace(length, &self.rewritten);
         } else {
@@ -161,6 +167,13 @@ impl HttpConversation {
         if self.online == OnlinePlace::Lost {
             self.online = OnlinePlace::Regaining;
         }
+        if let TargetPlace::Seeking(seeker) = &mut self.target
+            && said
+            && self.ledger.owed_by_target() == 0
+        {
+            // Its response may begin with the very next byte.
+            seeker.begin_line();
+        }
         let awaits_target = said && !matches!(self.target, TargetPlace::Lost);
         let awaits_online = self.online != OnlinePlace::Unwanted;
         let when = |awaits: bool| if awaits { Awaited::Pending } else { Awaited::Never };
@@ -195,12 +208,18 @@ impl HttpConversation {
         self.reading = match (request.kind(), request.body) {
             (RequestKind::Connect, _) => Reading::Silent,
             (_, Body::Chunked) => Reading::Unsaid(Chunked::of_request(), reason),
-            // Another protocol may follow, or the next request.
-            _ if request.may_switch() => Reading::Seeking(Seeker::new(true)),
-            _ => Reading::Head,
+            _ => {
+                self.await_next();
+                Reading::Head
+            }
         };
         self.ledger.settle(actions);
         length
+    }
+
+    /// Behind a request that was not said: the next one, or another protocol, if it had asked for that.
+    fn await_next(&mut self) {
+        self.await_head(if self.may_switch { Doubt::Found { is_next: false } } else { self.doubt });
     }
 
     /// The last byte of the request is dealt with.
@@ -219,32 +238,43 @@ impl HttpConversation {
             Reading::Unsaid(chunked, reason) => (chunked, Some(*reason)),
             _ => return Ok(None),
         };
-        let piece = match (chunked.next(input), refusal) {
-            (Ok(piece), _) => piece,
+        let (dealt, is_over) = chunked.pass_over(input);
+        match refusal {
+            _ if dealt == 0 => {}
+            None => actions.forward(dealt),
+            Some(reason) => actions.discard(dealt, reason),
+        }
+        match (is_over, refusal) {
+            (Ok(false), _) => return Ok((dealt > 0).then_some(dealt)),
+            (Ok(true), None) => self.end_request(actions),
+            (Ok(true), Some(_)) => self.await_next(),
             (Err(_), Some(_)) if !self.settings.gives_up_malformed => {
                 self.reading = Reading::Seeking(Seeker::new(false));
-                return Ok(Some(0));
             }
             (Err(malformed), _) => return self.handle_malformed(malformed, actions).map(|()| None),
-        };
-        let count = match piece {
-            None => return Ok(None),
-            Some(Piece::Line(length) | Piece::Last(length)) => length as u64,
-            Some(Piece::Data(count)) => {
-                chunked.pass(count);
-                count
+        }
+        Ok(Some(dealt))
+    }
+
+    /// The target speaks another protocol. Whoever goes on in HTTP was refused that by the online server, and what follows
+    /// would be said to a target that understands it otherwise.
+    fn look_into_protocol(&mut self, input: &[u8], actions: &mut Actions) -> Result<Dealt, GiveUp> {
+        match request_line(input) {
+            Fit::Yes => Err(GiveUp::new(
+                "the target changed the protocol, and the user goes on in HTTP as the online server did",
+            )),
+            Fit::Maybe => Ok(None),
+            Fit::No => {
+                self.enter_protocol(actions);
+                Ok(None)
             }
-        };
-        match refusal {
-            None => actions.forward(count),
-            Some(reason) => actions.discard(count, reason),
         }
-        match (piece, refusal) {
-            (Some(Piece::Last(_)), None) => self.end_request(actions),
-            (Some(Piece::Last(_)), Some(_)) => self.reading = Reading::Head,
-            _ => {}
-        }
-        Ok(Some(count))
+    }
+
+    /// What the user says is another protocol, which nobody reads.
+    pub(super) fn enter_protocol(&mut self, actions: &mut Actions) {
+        self.reading = Reading::Switched;
+        actions.forward_all();
     }
 
     fn seek_request(&mut self, input: &[u8], actions: &mut Actions) -> Dealt {
@@ -257,10 +287,21 @@ impl HttpConversation {
             actions.discard(passed as u64, NO_REQUEST);
         }
         if is_found {
-            self.reading = Reading::Head;
-            self.doubt = Doubt::Found;
+            self.await_head(Doubt::Found { is_next: false });
             return Some(passed as u64);
         }
         None
+    }
+}
+
+/// How many bytes of empty lines `input` begins with.
+fn blank_lines(input: &[u8]) -> usize {
+    let mut count = 0;
+    loop {
+        match input.get(count..) {
+            Some([b'\n', ..]) => count += 1,
+            Some([b'\r', b'\n', ..]) => count += 2,
+            _ => return count,
+        }
     }
 }

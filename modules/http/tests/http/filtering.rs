@@ -52,7 +52,7 @@ fn only_the_head_is_replaced_when_it_is_rewritten() {
     let configuration = "[rewrite]\nhost = 'test'\nadd_prefix = '/x'\nset = { Via = 'tcpcopy' }";
     let outcome =
         play(configuration, &Transcript::new().client(["\r\n", GET, POST, CHUNKED].concat()).target(OK));
-    let said = "GET /x/a HTTP/1.1\r\nHost: test\r\nVia: tcpcopy\r\n\r\n\
+    let said = "\r\nGET /x/a HTTP/1.1\r\nHost: test\r\nVia: tcpcopy\r\n\r\n\
         POST /x/b HTTP/1.1\r\nContent-Length: 5\r\nHost: test\r\nVia: tcpcopy\r\n\r\nhello\
         PUT /x/c HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: test\r\nVia: tcpcopy\r\n\r\n\
         5\r\nhello\r\n0\r\nA: b\r\n\r\n";

@@ -3,7 +3,7 @@
 use tcpcopy_plugin_api::testing::{Outcome, Transcript};
 use tcpcopy_plugin_api::{Depth, Side};
 
-use crate::play;
+use crate::{http, play};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 const HEAD_OF_100: &str = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
@@ -27,6 +27,88 @@ fn a_session_joined_in_the_middle_begins_with_the_next_request() {
         assert_eq!(outcome.connection().turns.len(), 2);
         assert_eq!(outcome.connection().completed.len(), 1);
     }
+}
+
+#[test]
+fn text_that_passes_for_a_request_does_not_let_everything_pass() {
+    let upload = ["text\r\n", GET, "more text\r\nof an upload\r\n"].concat();
+    let real = "GET /b HTTP/1.1\r\nHost: prod\r\n\r\n";
+    let transcript = Transcript::new().joined().client(upload).client([real, real].concat());
+    let outcome = play("rewrite.host = 'test'", &transcript);
+    let said = String::from_utf8_lossy(outcome.said()).into_owned();
+    assert!(!said.contains("prod") && !said.contains("text"), "{said}");
+    assert_eq!(said.matches("GET /b ").count(), 2);
+}
+
+/// Text that is all beginnings of requests or of responses is read in one pass: this test would take hours otherwise.
+#[test]
+fn beginnings_without_an_end_are_read_once() {
+    let lines = "GET / HTTP/1.1\r\n".repeat(1 << 17);
+    let module = http("");
+    let joined = Transcript::new().joined().client(lines.as_str()).ends(Side::Client);
+    let outcome = tcpcopy_plugin_api::testing::play(&module, &joined).unwrap();
+    assert_eq!(outcome.discarded["no request"] as usize, lines.len() - 16, "all but the last");
+    let lines = "HTTP/1.1 200 \r\n".repeat(1 << 17);
+    let lost = Transcript::new().client(GET).missing(Side::Target, 20).target(lines.as_str());
+    let outcome = tcpcopy_plugin_api::testing::play(&module, &lost).unwrap();
+    assert!(outcome.guessing && outcome.connection().completed.is_empty());
+}
+
+#[test]
+fn a_response_is_found_where_the_one_before_ends_without_a_line() {
+    let transcript = Transcript::new()
+        .client("HEAD / HTTP/1.1\r\n\r\n")
+        .target("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        .target("hello")
+        .client(GET)
+        .target(OK)
+        .client(GET)
+        .target(OK);
+    let outcome = play("", &transcript);
+    assert_eq!(outcome.connection().completed.len(), 2, "of the HEAD, and behind what was guessed");
+    assert!(!outcome.guessing);
+}
+
+#[test]
+fn online_answers_are_not_guessed_where_several_may_be_lost() {
+    let answer = |status: u32| format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+    let transcript = Transcript::new()
+        .client(GET.repeat(2))
+        .target(OK.repeat(2))
+        .missing(Side::Online, 10)
+        .client(GET)
+        .online(answer(202))
+        .online(answer(203))
+        .target(OK);
+    let outcome = play("compare = true", &transcript);
+    assert_eq!(reported(&outcome), [(None, Some(200)); 3]);
+    assert!(!outcome.wants_online);
+}
+
+#[test]
+fn an_online_answer_too_many_shows_that_the_place_was_not_found() {
+    let answer = |status: u32| format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+    let transcript = Transcript::new()
+        .joined()
+        .client(GET)
+        .online(answer(200))
+        .online(answer(201))
+        .target(OK)
+        .client(GET)
+        .online(answer(202))
+        .target(OK);
+    let outcome = play("compare = true", &transcript);
+    assert_eq!(reported(&outcome), [(Some(200), Some(200)), (None, Some(200))]);
+    assert!(!outcome.wants_online);
+}
+
+#[test]
+fn many_requests_that_are_not_said_do_not_end_the_report() {
+    let post = "POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+    let transcript =
+        Transcript::new().client(GET).client(post.repeat(1100)).target(OK).client(GET).target(OK);
+    let outcome = tcpcopy_plugin_api::testing::play(&http("read_only = true"), &transcript).unwrap();
+    assert_eq!(reported(&outcome), [(None, Some(200)); 2]);
 }
 
 #[test]

@@ -122,5 +122,77 @@ fn what_a_user_said_who_left_before_the_switch_is_said_behind_it() {
     let transcript = Transcript::new().client(UPGRADE).client(FRAME).ends(Side::Client).target(SWITCHING);
     let outcome = play("", &transcript);
     assert_eq!(outcome.said(), [UPGRADE.as_bytes(), FRAME].concat());
-    assert_eq!(outcome.connection().turns, [0, UPGRADE.len() as u64]);
+    let refused = Transcript::new().client(UPGRADE).client(FRAME).ends(Side::Client).target(NOT_FOUND);
+    let outcome = play("", &refused);
+    assert_eq!(outcome.said(), UPGRADE.as_bytes());
+    assert_eq!(outcome.gave_up.unwrap(), "the target did not change the protocol as the online server did");
+}
+
+#[test]
+fn requests_of_a_user_who_left_before_the_answer_are_judged_behind_it() {
+    let client = [UPGRADE, GET, "POST / HTTP/1.1\r\n\r\n", GET, "GET / HT"].concat();
+    let transcript = Transcript::new().client(client).ends(Side::Client).target(NOT_FOUND);
+    let outcome = play("read_only = true", &transcript);
+    assert_eq!(outcome.said(), [UPGRADE, GET, GET].concat().as_bytes());
+    assert_eq!((outcome.left, outcome.discarded["incomplete request"]), (0, 8));
+    assert_eq!(outcome.connection().turns.len(), 3);
+    let outcome = play("rewrite.host = 'test'", &transcript);
+    assert_eq!(String::from_utf8_lossy(outcome.said()).matches("Host: test").count(), 4);
+    assert!(outcome.said().ends_with(b"GET / HT"));
+}
+
+#[test]
+fn who_goes_on_in_http_is_not_understood_by_a_target_that_switched() {
+    let transcript = Transcript::new().client(UPGRADE).target(SWITCHING).client(GET);
+    for configuration in ["", "[[never]]\npath = '^/admin'"] {
+        let outcome = play(configuration, &transcript);
+        assert_eq!(outcome.said(), UPGRADE.as_bytes());
+        let reason = "the target changed the protocol, and the user goes on in HTTP as the online server did";
+        assert_eq!(outcome.gave_up.as_deref(), Some(reason), "{configuration}");
+    }
+    let tunnel = Transcript::new().client(CONNECT).target("HTTP/1.1 200 OK\r\n\r\n").client(GET);
+    assert_eq!(play("", &tunnel).said(), [CONNECT, GET].concat().as_bytes());
+    assert!(play("[[never]]\nmethod = ['DELETE']", &tunnel).gave_up.is_some());
+}
+
+#[test]
+fn a_protocol_that_begins_like_a_method_is_entered_all_the_same() {
+    let begun = Transcript::new().client(UPGRADE).target(SWITCHING).client("GE");
+    assert_eq!(play("", &begun).left, 2);
+    let gone = begun.ends(Side::Client);
+    assert_eq!(play("", &gone).said(), [UPGRADE, "GE"].concat().as_bytes());
+}
+
+#[test]
+fn an_upgrade_is_asked_for_with_two_fields() {
+    let half = "GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n";
+    let outcome = play("", &Transcript::new().client([half, GET].concat()));
+    assert_eq!(outcome.said(), [half, GET].concat().as_bytes());
+}
+
+#[test]
+fn any_request_may_follow_an_upgrade_that_was_not_said() {
+    let configuration = "compare = true\n[[never]]\npath = '^/chat'";
+    let search = "PROPFIND /x HTTP/1.1\r\nContent-Length: 20\r\n\r\nGET /in HTTP/1.1\r\n\r\n";
+    let transcript = Transcript::new().client([UPGRADE, search, GET].concat());
+    let outcome = play(configuration, &transcript);
+    assert_eq!(outcome.said(), [search, GET].concat().as_bytes());
+    assert_eq!(outcome.connection().turns.len(), 2);
+}
+
+#[test]
+fn nothing_of_a_protocol_is_said_behind_a_chunked_upgrade_that_was_not_said() {
+    let head =
+        "POST /chat HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunked = [head, "1\r\na\r\n0\r\n\r\n"].concat();
+    let transcript = Transcript::new().client([chunked.as_bytes(), FRAME].concat()).client("\n").client(GET);
+    let outcome = play("[[never]]\npath = '^/chat'", &transcript);
+    assert_eq!(outcome.said(), GET.as_bytes());
+}
+
+#[test]
+fn a_refused_upgrade_is_told_apart_until_the_next_request() {
+    let transcript = Transcript::new().client(UPGRADE).target(NOT_FOUND).moves().client(FRAME);
+    let outcome = play("", &transcript);
+    assert_eq!((outcome.moves, outcome.said()), (0, UPGRADE.as_bytes()));
 }
