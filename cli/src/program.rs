@@ -1,7 +1,6 @@
 //! From the command line to the exit status: the frame around either program.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
@@ -22,9 +21,9 @@ pub struct Program {
 /// The word by which a program is asked, with a folder behind it, for its manual pages and completions: for packagers.
 const GENERATE: &str = "generate-documents";
 
-/// Parses the command line, with the configuration file it may name, and runs the program. Whatever goes wrong is one sentence on standard error and the
-/// exit status of the [`Failure`].
-pub fn run_program<Flags>(program: Program, run: impl FnOnce(Flags) -> Result<(), Failure>) -> ExitCode
+/// Parses the command line, with the configuration file it may name, and runs the program. Whatever goes wrong is one
+/// sentence on standard error. Returns the exit status: that of the [`Failure`], or 0.
+pub fn run_program<Flags>(program: Program, run: impl FnOnce(Flags) -> Result<(), Failure>) -> u8
 where
     Flags: Parser + CommandFactory,
 {
@@ -48,15 +47,15 @@ where
     ended(program, result)
 }
 
-fn ended(program: Program, result: Result<(), Failure>) -> ExitCode {
+fn ended(program: Program, result: Result<(), Failure>) -> u8 {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => {
             if !matches!(failure, Failure::Reported(_)) {
                 // With standard error gone, the exit status has to do.
                 let _ = writeln!(io::stderr(), "{}: {failure}", program.name);
             }
-            ExitCode::from(failure.exit_status())
+            failure.exit_status()
         }
     }
 }

@@ -27,7 +27,7 @@ const PROGRAM: Program =
     Program { name: env!("CARGO_BIN_NAME"), version: env!("CARGO_PKG_VERSION"), manual: manual::SECTIONS };
 
 fn main() -> ExitCode {
-    run_program(PROGRAM, run)
+    ExitCode::from(run_program(PROGRAM, run))
 }
 
 fn run(flags: Flags) -> Result<(), Failure> {

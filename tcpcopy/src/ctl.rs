@@ -55,7 +55,7 @@ enum CtlCommand {
         #[arg(value_name = "MAPPING", value_parser = mapping_named)]
         mapping: String,
         /// The library, and its configuration: a file, or text with a `=` in it. Without it the module gets the
-        /// configuration of the one before; `FILE:` gives it none
+        /// configuration of the one that serves; `FILE:` gives it none
         #[arg(value_name = "FILE[:CONFIG]", value_parser = library)]
         library: LibraryFlag,
         /// Move running sessions to it as well, where modules can

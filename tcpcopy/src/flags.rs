@@ -241,7 +241,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "[MAPPING=]FILE[:CONFIG]", value_parser = module, help_heading = "Modules")]
     pub(crate) module: Vec<ModuleFlag>,
 
-    /// Go back to the module before after it broke in so many sessions
+    /// Go back to an earlier module, which did not, after one broke in so many sessions
     #[arg(long, value_name = "NUMBER", default_value = "3", value_parser = number(1_u32..=1_000_000, "sessions"))]
     #[arg(allow_negative_numbers = true, help_heading = "Modules")]
     pub(crate) module_faults: u32,

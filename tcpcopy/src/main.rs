@@ -34,7 +34,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tcpcopy_cli::{Failure, Program, Running, run_program};
-use tcpcopy_core::host::probe;
+use tcpcopy_core::host::{exit_at_once, probe};
 use tcpcopy_core::runtime::{Copying, Replay, ReplayEnd, ReplayOptions, ReplaySnapshot, Transport};
 
 use crate::command_line::CommandLine;
@@ -55,17 +55,19 @@ fn main() -> ExitCode {
     {
         return probe(Path::new(&file));
     }
-    run_program(PROGRAM, run)
-}
-
-fn run(line: CommandLine) -> Result<(), Failure> {
-    match &line.command {
+    let mut is_in_library = false;
+    let status = run_program(PROGRAM, |line: CommandLine| match &line.command {
         Some(command) => command.run(),
-        None => replay(&line.flags),
+        None => replay(&line.flags, &mut is_in_library),
+    });
+    if is_in_library {
+        exit_at_once(status);
     }
+    ExitCode::from(status)
 }
 
-fn replay(flags: &Flags) -> Result<(), Failure> {
+/// `is_in_library` becomes whether a thread is left that does not return from the library of a module.
+fn replay(flags: &Flags, is_in_library: &mut bool) -> Result<(), Failure> {
     let configuration = configuration::of(flags)?;
     let Some(running) = Running::begin(PROGRAM, &flags.run)? else {
         return Ok(());
@@ -78,43 +80,48 @@ fn replay(flags: &Flags) -> Result<(), Failure> {
         log::warn!("{warning}");
     }
     let options = ReplayOptions { snapshot_interval: running.snapshot_interval(), ..configuration };
-    let mut subject = Subject::of(&options);
-    let end = match options.transport {
-        Transport::Tcp => replay_connections(options, &mut subject, &running)?,
-        Transport::Udp => copy_datagrams(options, &mut subject, &running)?,
-    };
-    running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, &subject, &end))?;
-    match (end.broken, &end.snapshot.recording) {
-        (Some(sentence), _) => Err(Failure::Start(sentence)),
-        (None, Some(_)) => Ok(()),
-        (None, None) => Failure::unless_captured_to_the_end(&end.snapshot.capture),
+    match options.transport {
+        Transport::Tcp => replay_connections(options, running, is_in_library),
+        Transport::Udp => copy_datagrams(options, running),
     }
 }
 
 fn replay_connections(
     options: ReplayOptions,
-    subject: &mut Subject,
-    running: &Running,
-) -> Result<ReplayEnd, Failure> {
-    let replay = Replay::start(options).map_err(|error| running.start_failed(error))?;
+    running: Running,
+    is_in_library: &mut bool,
+) -> Result<(), Failure> {
+    let mut subject = Subject::of(&options);
+    let mut replay = Replay::start(options).map_err(|error| running.start_failed(error))?;
     subject.devices = replay.devices();
     subject.modules = replay.modules().collect();
     if let Some(socket) = replay.admin_socket() {
         log::debug!("tcpcopy ctl reaches this process at {}", socket.display());
     }
     running.announce(&subject.to_string());
-    Ok(replay.run(on_snapshot(running), |notice| running.handle_notice(notice)))
+    let end = replay.run(on_snapshot(&running), |notice| running.handle_notice(notice));
+    let outcome = finish(running, &subject, end);
+    // What modules do when they are let go may take its time, and cost nobody the report.
+    *is_in_library = !replay.close();
+    outcome
 }
 
-fn copy_datagrams(
-    options: ReplayOptions,
-    subject: &mut Subject,
-    running: &Running,
-) -> Result<ReplayEnd, Failure> {
+fn copy_datagrams(options: ReplayOptions, running: Running) -> Result<(), Failure> {
+    let mut subject = Subject::of(&options);
     let copying = Copying::start(options).map_err(|error| running.start_failed(error))?;
     subject.devices = copying.devices();
     running.announce(&subject.to_string());
-    Ok(copying.run(on_snapshot(running), |notice| running.handle_notice(notice)))
+    let end = copying.run(on_snapshot(&running), |notice| running.handle_notice(notice));
+    finish(running, &subject, end)
+}
+
+fn finish(running: Running, subject: &Subject, end: ReplayEnd) -> Result<(), Failure> {
+    running.finish(&report::text(PROGRAM, &end), &report_json::Report::new(PROGRAM, subject, &end))?;
+    match (end.broken, &end.snapshot.recording) {
+        (Some(sentence), _) => Err(Failure::Start(sentence)),
+        (None, Some(_)) => Ok(()),
+        (None, None) => Failure::unless_captured_to_the_end(&end.snapshot.capture),
+    }
 }
 
 /// Shows how it goes on.

@@ -194,10 +194,14 @@ impl Serving {
         self.wants_online.push(false);
         if let Some(replaced) = replaced {
             let older = replaced.generation;
-            slot.earlier.push(replaced);
-            if slot.earlier.len() > MOST_EARLIER {
-                slot.earlier.remove(0);
+            if slot.earlier.len() == MOST_EARLIER {
+                let is_of_use = |of: &Installed| {
+                    !has_failed(&self.generations[of.generation], self.faults_before_rollback)
+                };
+                let spare = slot.earlier.iter().position(|of| !is_of_use(of)).unwrap_or(0);
+                slot.earlier.remove(spare);
             }
+            slot.earlier.push(replaced);
             self.generations[older].state = GenerationState::Draining;
             self.retire_if_idle(older);
         }

@@ -106,13 +106,13 @@ fn find_entry<Elf: FileHeader<Endian = NativeEndian>>(header: &Elf, bytes: &[u8]
             .map_err(|_| Problem::Truncated("a section is not inside the file"))?;
     }
     let symbols = sections.symbols(NativeEndian, bytes, format::SHT_DYNSYM).map_err(damaged)?;
-    let (mut rust, mut has_c) = (Vec::new(), false);
+    let (mut rust, mut has_c, mut shared) = (Vec::new(), false, None);
     for symbol in symbols.iter().filter(|symbol| !symbol.is_undefined(NativeEndian)) {
         let Ok(name) = symbol.name(NativeEndian, symbols.strings()).map(String::from_utf8_lossy) else {
             return Err(Problem::Truncated("a symbol has no name"));
         };
-        if symbol.st_bind() == format::STB_GNU_UNIQUE {
-            return Err(Problem::SharesVariables(name.into_owned()));
+        if symbol.st_bind() == format::STB_GNU_UNIQUE && shared.is_none() {
+            shared = Some(name.clone().into_owned());
         }
         if name.starts_with(SYMBOL_PREFIX) {
             if symbol.st_type() != format::STT_OBJECT
@@ -126,8 +126,9 @@ fn find_entry<Elf: FileHeader<Endian = NativeEndian>>(header: &Elf, bytes: &[u8]
         }
     }
     match (rust.as_slice(), has_c) {
-        ([], true) => Ok(Entry::C),
         ([], false) => Err(Problem::NoModule),
+        ([], true) | ([_], false) if let Some(name) = shared => Err(Problem::SharesVariables(name)),
+        ([], true) => Ok(Entry::C),
         ([symbol], false) => Ok(Entry::Rust(symbol.clone())),
         (several, has_c) => {
             let mut names: Vec<_> =

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::on_one_line;
+
 /// A load that failed. Nothing has changed by it.
 #[derive(Debug, Error)]
-#[error("module {}: {problem}", file.display())]
+#[error("module {}: {}", file.display(), on_one_line(&problem.to_string()))]
 pub struct LoadError {
     /// The library.
     pub file: PathBuf,
@@ -53,7 +55,8 @@ pub enum Problem {
     /// A library whose variables the dynamic linker would make one with those of other versions (`STB_GNU_UNIQUE`), and
     /// which it would never let go.
     #[error(
-        "its variable {0} would be shared by all versions of it that are loaded; build it with -fno-gnu-unique"
+        "its variable {0} would be shared by all versions of it that are loaded; build it with -fno-gnu-unique, and if it \
+         has libraries linked in statically, with -Wl,--exclude-libs,ALL"
     )]
     SharesVariables(String),
     /// A library with more than one module.

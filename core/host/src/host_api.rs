@@ -7,6 +7,8 @@ use abi_stable::std_types::RStr;
 use log::Level;
 use tcpcopy_plugin_api::abi::{ApiVersion, HostApi, HostApiRef};
 
+use crate::on_one_line;
+
 /// The one table for all modules.
 pub(crate) const HOST_API: HostApiRef = {
     const TABLE: &WithMetadata<HostApi> =
@@ -39,6 +41,6 @@ pub(crate) fn say(level: u32, target: &str, text: &str) {
         4 => Level::Debug,
         _ => Level::Trace,
     };
-    let line = || log::log!(target: TARGET, level, "{target}: {text}");
+    let line = || log::log!(target: TARGET, level, "{}: {}", on_one_line(target), on_one_line(text));
     let _ = catch_unwind(line);
 }

@@ -21,6 +21,7 @@ mod rust_door;
 mod sealed;
 mod smoke;
 mod tally;
+mod text;
 mod watch;
 
 pub use c_door::interface as c_interface;
@@ -30,4 +31,5 @@ pub use file::read_file;
 pub use host::{Host, HostOptions, Loaded, fingerprint};
 pub use library::{About, Door, Library};
 pub use probe::probe;
-pub use watch::Patience;
+pub use text::{cut, on_one_line};
+pub use watch::{Patience, exit_at_once};

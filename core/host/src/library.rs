@@ -11,7 +11,7 @@ use tcpcopy_plugin_api::{Configuration, Module};
 
 use crate::elf::Entry;
 use crate::sealed::SealedCopy;
-use crate::{CallTimes, LoadError, Problem, c_door, rust_door};
+use crate::{CallTimes, LoadError, Problem, c_door, on_one_line, rust_door};
 
 /// What a loaded module says of itself, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,17 +112,17 @@ impl Code {
         let file = file.to_owned();
         match self {
             Self::Rust(root) => About {
-                name: root.name().to_string(),
-                version: root.version().to_string(),
+                name: on_one_line(root.name().as_str()).into_owned(),
+                version: on_one_line(root.version().as_str()).into_owned(),
                 api: (root.api().major, root.api().minor),
-                compiler: root.compiler().to_string(),
+                compiler: on_one_line(root.compiler().as_str()).into_owned(),
                 door: Door::Rust,
                 file,
                 fingerprint,
             },
             Self::C(table) => About {
-                name: table.name.clone(),
-                version: table.version.clone(),
+                name: on_one_line(&table.name).into_owned(),
+                version: on_one_line(&table.version).into_owned(),
                 api: table.api(),
                 compiler: String::new(),
                 door: Door::C,

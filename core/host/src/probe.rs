@@ -13,11 +13,12 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use tcpcopy_plugin_api::Configuration;
 
-use crate::{Host, HostOptions, LoadError, Problem};
+use crate::{Host, HostOptions, LoadError, Problem, on_one_line};
 
 /// The hidden subcommand of the program that tries modules.
 const SUBCOMMAND: &str = "module-probe";
@@ -32,13 +33,15 @@ const PATIENCE: (Duration, u32) = (Duration::from_millis(2), 2500);
 /// `PROGRAM module-probe FILE`, and nothing else. Returns its exit status.
 #[must_use]
 pub fn probe(file: &Path) -> ExitCode {
+    // If the parent is gone, nobody ends a module that hangs.
+    let _ = set_pdeathsig(Signal::SIGKILL);
     // A crash is expected here, and told by the parent; nobody needs its remains.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let (line, status) = match read_and_try(file) {
         Ok(()) => (GOOD.to_owned(), ExitCode::SUCCESS),
         Err(problem) => (problem.to_string(), ExitCode::from(REFUSED)),
     };
-    match writeln!(io::stdout(), "\n{}", line.replace('\n', " ")) {
+    match writeln!(io::stdout(), "\n{}", on_one_line(&line)) {
         Ok(()) => status,
         Err(_) => ExitCode::FAILURE,
     }

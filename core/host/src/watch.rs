@@ -190,13 +190,21 @@ impl Loading {
         self.takes += passed;
         if self.takes >= STUCK_LOADING && !was_stuck {
             log::error!(
-                "loading the module {} has taken {} s and does not end: until it does, no other module can be loaded and \
-                 tcpcopy ctl gets no answer; restart tcpcopy without it",
+                "loading the module {} has taken {} s and does not end; while it does not, no other module can be loaded \
+                 and tcpcopy ctl gets no answer: restart tcpcopy without it",
                 self.file.display(),
                 self.takes.as_secs()
             );
         }
     }
+}
+
+/// Ends the process with this status, whatever modules are in the middle of; [`exit`](std::process::exit) would run
+/// their code and wait for the dynamic linker.
+pub fn exit_at_once(status: u8) -> ! {
+    log::logger().flush();
+    // SAFETY: it takes no lock and runs no code of a module.
+    unsafe { libc::_exit(status.into()) }
 }
 
 impl Watched {
@@ -213,9 +221,7 @@ impl Watched {
                 "{}: this process ends, since nothing else ends such a call; replay with another module",
                 self.sentence(ran)
             );
-            log::logger().flush();
-            // SAFETY: it takes no lock and runs no code of the module, whatever that is in the middle of.
-            unsafe { libc::_exit(1) }
+            exit_at_once(1)
         }
     }
 

@@ -13,8 +13,7 @@ mod socket;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mio::{Registry, Token, Waker};
@@ -35,18 +34,18 @@ pub(crate) use desk::{Desk, Errand, Question};
 use clerk::{Clerk, Orders};
 use socket::{AdminSocket, SocketFile};
 
-/// How long the end waits for the thread: longer than any question takes, and shorter than a load may.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How often, and how often at most, it is looked whether the thread has ended: five seconds, longer than any question
+/// takes. Nothing is waited on but time: what a thread uses for the first time may need the dynamic linker, which the
+/// other one may be stuck in.
+const PATIENCE: (Duration, u32) = (Duration::from_millis(1), 5000);
 
-/// The loop's hold on the admin thread. Dropping it ends the thread and removes the socket.
+/// The loop's hold on the admin thread. Dropping it tells the thread to end, and removes the socket.
 pub(crate) struct Admin {
     desk: Desk,
     orders: Arc<Orders>,
     waker: Waker,
     socket: Option<SocketFile>,
-    thread: Option<JoinHandle<()>>,
-    /// Disconnected when the thread has ended.
-    ended: Receiver<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Admin {
@@ -61,12 +60,8 @@ impl Admin {
         let (desk, bell) = Desk::new(Waker::new(registry, token)?);
         let orders = Arc::new(Orders::default());
         let (clerk, waker) = Clerk::new(listener, Arc::clone(&orders), bell, shelf)?;
-        let (working, ended) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            let _working = working;
-            clerk.work();
-        })?;
-        Ok(Self { desk, orders, waker, socket, thread: Some(thread), ended })
+        let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || clerk.work())?;
+        Ok(Self { desk, orders, waker, socket, thread })
     }
 
     /// Where the socket is, if there is one.
@@ -82,27 +77,42 @@ impl Admin {
     /// Has modules and configurations that changed loaded again.
     pub(crate) fn reload(&self) {
         self.orders.reload();
-        self.wake();
+        if self.thread.is_finished() || self.waker.wake().is_err() {
+            log::error!("the thread that loads modules has ended; restart tcpcopy to reload them");
+        }
     }
 
-    fn wake(&self) {
+    /// Ends the thread and removes the socket. Returns whether the thread has ended: it does not where a library that
+    /// it loads does not let it go.
+    pub(crate) fn close(mut self) -> bool {
+        self.end();
+        let (pause, times) = PATIENCE;
+        let has_ended = (0..times).any(|_| {
+            let is_finished = self.thread.is_finished();
+            if !is_finished {
+                thread::sleep(pause);
+            }
+            is_finished
+        });
+        if !has_ended {
+            log::warn!("a module that is being loaded is left to itself, since this process ends");
+        }
+        has_ended
+    }
+
+    fn end(&mut self) {
+        // Whoever waits for an answer of the loop is let go first.
+        self.desk.close();
+        self.orders.stop();
         if let Err(error) = self.waker.wake() {
-            log::error!("the admin thread does not answer ({error}); restart tcpcopy to reload modules");
+            log::error!("the admin thread cannot be told to end: {error}");
         }
     }
 }
 
 impl Drop for Admin {
     fn drop(&mut self) {
-        // Whoever waits for an answer of the loop is let go first.
-        self.desk.close();
-        self.orders.stop();
-        self.wake();
-        if let Err(RecvTimeoutError::Timeout) = self.ended.recv_timeout(PATIENCE) {
-            return log::warn!("a module that is being loaded is left to itself, since this process ends");
-        }
-        // A panic in there was told by the panic hook.
-        let _ = self.thread.take().map(JoinHandle::join);
+        self.end();
     }
 }
 

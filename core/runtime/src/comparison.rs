@@ -5,11 +5,11 @@ mod row;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use tcpcopy_host::{cut, on_one_line};
 use tcpcopy_plugin_api::Exchange;
 
 pub use row::{Latency, RowTotals};
 
-use crate::text::{cut, on_one_line};
 use row::Row;
 
 /// Labels told apart for each mapping; further ones are counted together.

@@ -31,7 +31,6 @@ mod rounds;
 mod signals;
 mod snapshot;
 mod socket;
-mod text;
 mod watch;
 mod way_back;
 

@@ -11,12 +11,11 @@ mod totals;
 use std::sync::Arc;
 
 use tcpcopy_engine::{Engine, Event, GenerationStatistics, SessionId};
-use tcpcopy_host::CallTimes;
+use tcpcopy_host::{CallTimes, on_one_line};
 use tcpcopy_wire::Instant;
 
 use crate::ComparisonTotals;
 use crate::comparison::Comparison;
-use crate::text::on_one_line;
 
 pub use choice::{ConfigurationSource, ModuleChoice, ModuleOptions};
 pub(crate) use in_place::InPlace;
@@ -61,6 +60,8 @@ impl Modules {
 
     /// From now on `fresh` serves the new sessions of its mapping.
     pub(crate) fn install(&mut self, engine: &mut Engine, fresh: Fresh, migrates: bool, now: Instant) {
+        // What became of those before it comes first.
+        self.take_events(engine);
         let Fresh { mapping, name, api, file, configuration, times, module, wants_online: _ } = fresh;
         engine.install(mapping, name.generation, module, migrates, now);
         self.in_place.install(mapping, name.generation);

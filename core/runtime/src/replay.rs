@@ -4,6 +4,7 @@ mod answers;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use mio::Token;
@@ -78,6 +79,8 @@ pub struct Replay {
     way_back_awaited_until: Option<Instant>,
     /// Why it cannot go on.
     broken: Option<String>,
+    /// A signal has asked for the end, and nobody has heard it yet: a module that does not return is given up then.
+    is_asked_to_end: Arc<AtomicBool>,
 }
 
 impl Replay {
@@ -100,18 +103,20 @@ impl Replay {
             Intake::open(options.intake, Transport::Tcp, &options.mappings, captures_answers, budget)?;
         let targets = options.mappings.as_slice().iter().map(|mapping| mapping.target);
         let outlet = Outlet::open(&options.transmit, Transport::Tcp, targets.clone())?;
+        // Before the loop can hear of it: the flag tells what it has not heard.
+        set_on_stop(Arc::clone(&is_asked_to_end))?;
         let rounds = Rounds::new(options.snapshot_interval, intake.tokens())?;
-        set_on_stop(is_asked_to_end)?;
         intake.register(rounds.registry())?;
         let (token, now) = (rounds.free_token(), rounds.now());
         let way_back_awaited_until = (!fresh.is_empty()).then(|| now + WAY_BACK_PATIENCE);
         let way_back =
             WayBack::start(&options.way_back, &options.mappings, !fresh.is_empty(), token + 1, now)?;
         way_back.register_devices(rounds.registry())?;
-        let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;
         let mut engine = Engine::new(options.engine, options.mappings.clone(), random());
         let mut modules = Modules::new(names, in_place);
         fresh.into_iter().for_each(|fresh| modules.install(&mut engine, fresh, false, now));
+        // Only now: who asks for another module shall find these in place.
+        let admin = Admin::start(&options.admin, shelf, rounds.registry(), Token(token))?;
         Ok(Self {
             rounds,
             intake,
@@ -128,6 +133,7 @@ impl Replay {
             told: [false; Verdict::ALL.len()],
             way_back_awaited_until,
             broken: None,
+            is_asked_to_end,
         })
     }
 
@@ -150,9 +156,9 @@ impl Replay {
 
     /// Replays until SIGINT or SIGTERM, or until no device is left to capture on, or all that is in the files has been
     /// said; then ends all sessions and returns what came of it. `on_snapshot` is called once per interval; SIGHUP
-    /// has changed modules loaded again, and `on_notice` is called, as on SIGUSR1.
+    /// has changed modules loaded again, and `on_notice` is called, as on SIGUSR1. To be called once.
     pub fn run(
-        mut self,
+        &mut self,
         mut on_snapshot: impl FnMut(&ReplaySnapshot),
         mut on_notice: impl FnMut(Notice),
     ) -> ReplayEnd {
@@ -292,7 +298,20 @@ impl Replay {
         }
     }
 
-    fn stop(mut self) -> ReplayEnd {
+    /// Lets modules go, for which each has as long as for any call, and ends the admin thread. Returns whether that has
+    /// ended. If not, it is inside a library that it loads: then the process does not end by
+    /// [`exit`](std::process::exit), which waits for the dynamic linker, but
+    /// [at once](tcpcopy_host::exit_at_once).
+    #[must_use]
+    pub fn close(self) -> bool {
+        let Self { engine, modules, admin, .. } = self;
+        // While the admin thread still watches over them.
+        drop((engine, modules));
+        admin.close()
+    }
+
+    fn stop(&mut self) -> ReplayEnd {
+        self.is_asked_to_end.store(false, Relaxed);
         let now = self.rounds.now();
         self.engine.handle_shutdown(now);
         self.transmit(now, usize::MAX);
@@ -302,7 +321,7 @@ impl Replay {
         ReplayEnd {
             snapshot: self.snapshot(now),
             comparisons: self.modules.comparisons(),
-            broken: self.broken,
+            broken: self.broken.take(),
         }
     }
 

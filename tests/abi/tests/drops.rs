@@ -1,6 +1,7 @@
 //! What a module does when it is let go: it is seen as well when that does not return.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, thread};
 
 use tcpcopy_host::{Host, HostOptions, Loaded};
@@ -17,14 +18,14 @@ fn expect_seen<T: Send + 'static>(file: &Path, text: &str, awaited: PathBuf, dro
     let loaded = host.load(file, &Configuration::new(text, "fixture.toml")).unwrap();
     let times = loaded.times.clone();
     let dropping = thread::spawn(move || drop(dropped(loaded)));
-    let sentence = loop {
-        match host.stuck() {
-            Some(sentence) => break sentence,
-            None => thread::yield_now(),
-        }
-    };
-    assert!(sentence.contains("has not returned from a call for"), "{sentence}");
+    // For ten seconds at most: it is told of after one.
+    let stuck = (0..2000).find_map(|_| {
+        thread::sleep(Duration::from_millis(5));
+        host.stuck()
+    });
     fs::write(awaited, "").unwrap();
+    let sentence = stuck.unwrap();
+    assert!(sentence.contains("has not returned from a call for"), "{sentence}");
     dropping.join().unwrap();
     assert_eq!((host.stuck(), times.summary().calls), (None, 0));
 }

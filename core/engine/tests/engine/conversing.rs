@@ -15,7 +15,6 @@ fn labels(events: Vec<Event>) -> Vec<String> {
     events.into_iter().filter_map(label).collect()
 }
 
-/// How long the target took, in microseconds.
 /// The target answers the first line with so many thousand bytes, none of which the module takes.
 fn answered_at_length(thousands: u32) -> Play {
     let mut play = Play::served_by(Lines::judging());
@@ -25,6 +24,7 @@ fn answered_at_length(thousands: u32) -> Play {
     play
 }
 
+/// How long the target took, in microseconds.
 fn latency(event: &Event) -> Option<u64> {
     match event {
         Event::Exchange { exchange, .. } => exchange.target.map(|answer| answer.latency_us),

@@ -114,6 +114,25 @@ fn a_generation_that_fails_while_it_drains_is_not_gone_back_to() {
 }
 
 #[test]
+fn the_good_generation_is_kept_however_many_fail_behind_it() {
+    let mut play = Play::serving(Lines::default());
+    let mut port = 0;
+    for number in 2..=12 {
+        play.install(number, Lines { is_broken: true, ..Lines::default() }, false);
+        // So often that it fails, and is rolled back; or is replaced before it does.
+        for _ in 0..if number % 3 == 0 { 3 } else { 2 } {
+            port += 1;
+            another_user(&mut play, port, "line\n");
+        }
+    }
+    for _ in 0..40 {
+        port += 1;
+        another_user(&mut play, port, "line\n");
+    }
+    assert_eq!(states(&play)[0].1, GenerationState::Current);
+}
+
+#[test]
 fn the_only_generation_stays_whatever_happens() {
     let mut play = Play::serving(Lines { is_broken: true, ..Lines::default() });
     for port in 1..=5 {

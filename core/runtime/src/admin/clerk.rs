@@ -157,8 +157,14 @@ impl Clerk {
 
     fn install(&self, fresh: Fresh, migrates: bool) -> Result<Answer, String> {
         let name = fresh.name.to_string();
-        let answer = self.ask(Question::Install { fresh: Box::new(fresh), migrates });
-        answer.inspect_err(|sentence| log::error!("module {name} was loaded, but {sentence}"))
+        let told = |sentence: &String| log::error!("module {name} was loaded, but {sentence}");
+        if let Some(sentence) = self.shelf.stuck() {
+            told(&sentence);
+            // Its library stays as well. To let it go would run its code here, where it must not be waited for.
+            std::mem::forget(fresh);
+            return Err(sentence);
+        }
+        self.bell.ask(Question::Install { fresh: Box::new(fresh), migrates }).inspect_err(told)
     }
 
     /// Loads again what has changed. What cannot be loaded is told; there the module that was goes on.

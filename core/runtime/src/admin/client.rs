@@ -93,6 +93,7 @@ pub fn ask(path: &Path, ask: Ask) -> Result<Reply, AskError> {
     let mut reply = Vec::new();
     stream
         .set_read_timeout(Some(patience))
+        .and_then(|()| stream.set_write_timeout(Some(patience)))
         .and_then(|()| stream.write_all(&request))
         .and_then(|()| stream.shutdown(Shutdown::Write))
         .and_then(|()| stream.take(REPLY_BYTES).read_to_end(&mut reply))

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
+/// The folder that everybody looks in.
+const SYSTEM: &str = "/run/tcpcopy";
+
 /// Where the admin socket shall be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AdminPlace {
@@ -32,8 +35,10 @@ pub(super) fn folders() -> Vec<Folder> {
     let system = |path| Folder { path, mode: 0o755 };
     let runtime = absolute("XDG_RUNTIME_DIR").map(|path| own(path.join("tcpcopy")));
     let shared = own(format!("/tmp/tcpcopy-{}", geteuid()).into());
-    let service = absolute("RUNTIME_DIRECTORY").map(system);
-    service.into_iter().chain([system("/run/tcpcopy".into())]).chain(runtime).chain([shared]).collect()
+    // Of a service, if it is where tcpcopy ctl looks.
+    let service =
+        absolute("RUNTIME_DIRECTORY").filter(|path| path.parent() == Some(Path::new(SYSTEM))).map(system);
+    service.into_iter().chain([system(SYSTEM.into())]).chain(runtime).chain([shared]).collect()
 }
 
 /// The absolute path in an environment variable, or the first of several: systemd gives a service its folders so.

@@ -36,7 +36,7 @@ pub enum Ask {
         mapping: String,
         /// The library, by its absolute path.
         file: PathBuf,
-        /// The configuration; without one the module gets that of the module before it.
+        /// The configuration; without one the module gets that of the module that serves.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         configuration: Option<ConfigurationSource>,
         /// Whether running sessions move to it where they can.

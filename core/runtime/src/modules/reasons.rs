@@ -1,7 +1,8 @@
 //! Reasons, counted.
 
+use tcpcopy_host::{cut, on_one_line};
+
 use super::ReasonTotals;
-use crate::text::{cut, on_one_line};
 
 /// Reasons told apart; further ones are counted together.
 const MOST: usize = 100;

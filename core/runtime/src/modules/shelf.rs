@@ -11,7 +11,6 @@ use tcpcopy_plugin_api::{Configuration, Module};
 use thiserror::Error;
 
 use super::{ConfigurationSource, InPlace, ModuleName};
-use crate::text::on_one_line;
 
 /// The longest configuration that is read.
 const CONFIGURATION_BYTES: u64 = 1 << 20;
@@ -56,11 +55,25 @@ struct Source {
 }
 
 /// What was in both files.
-#[derive(PartialEq, Eq)]
 struct MadeOf {
     /// The library's fingerprint.
     library: u64,
     text: String,
+}
+
+/// What is no longer as it was when a generation was made of it.
+struct Changes {
+    library: bool,
+    text: bool,
+}
+
+impl Source {
+    fn changes(&self) -> Result<Changes, ShelfError> {
+        let text = text_of(&self.configuration)? != self.made_of.text;
+        // A library that cannot be read is one that the host will explain.
+        let library = fingerprint(&self.file).map_or(true, |library| library != self.made_of.library);
+        Ok(Changes { library, text })
+    }
 }
 
 /// What the modules were made of, and the host that makes them.
@@ -119,8 +132,8 @@ impl Shelf {
         let name = ModuleName {
             mapping: self.mappings.get(mapping).cloned().unwrap_or_default(),
             generation: self.sources.len() as u32,
-            name: on_one_line(&about.name).into_owned(),
-            version: on_one_line(&about.version).into_owned(),
+            name: about.name,
+            version: about.version,
         };
         Ok(Fresh {
             mapping,
@@ -134,20 +147,33 @@ impl Shelf {
         })
     }
 
-    /// Loads the module that the mapping with this index was last given again, if its library or its configuration has
-    /// changed since; `None` if neither has, or the mapping has no module. One that was rolled back is not loaded again
-    /// before somebody has repaired it.
+    /// Loads the module of the mapping with this index again if its library or its configuration has changed; `None` if
+    /// neither has, or the mapping has no module. One that was rolled back is loaded again when somebody has repaired it;
+    /// until then it is the one that serves whose files are looked at.
     pub(crate) fn reload(&mut self, mapping: usize) -> Option<Result<Fresh, ShelfError>> {
-        let Source { file, configuration, made_of } = self.source(self.in_place.installed(mapping))?;
-        let text = match text_of(configuration) {
-            Ok(text) => text,
+        let serving = self.source(self.in_place.serving(mapping))?;
+        let installed = self.source(self.in_place.installed(mapping)).unwrap_or(serving);
+        let is_rolled_back = !std::ptr::eq(installed, serving);
+        // What it shares with the one that serves is that one's.
+        let is_own = |configuration: &ConfigurationSource| *configuration != serving.configuration;
+        let changed = match installed.changes() {
             Err(error) => return Some(Err(error)),
+            Ok(Changes { library, text })
+                if library || (text && (!is_rolled_back || is_own(&installed.configuration))) =>
+            {
+                installed
+            }
+            Ok(_) if !is_rolled_back => return None,
+            Ok(_) => match serving.changes() {
+                Err(error) => return Some(Err(error)),
+                // A file that both were loaded from is the one that was rolled back.
+                Ok(Changes { library, text }) if serving.file != installed.file && (library || text) => {
+                    serving
+                }
+                Ok(_) => return None,
+            },
         };
-        // A library that cannot be read is one that the host will explain.
-        if fingerprint(file).is_ok_and(|library| MadeOf { library, text } == *made_of) {
-            return None;
-        }
-        let (file, configuration) = (file.clone(), configuration.clone());
+        let (file, configuration) = (changed.file.clone(), changed.configuration.clone());
         Some(self.load(mapping, &file, Some(configuration)))
     }
 
@@ -204,31 +230,46 @@ mod tests {
         assert!(error.contains("it is too long"), "{error}");
     }
 
-    /// A shelf whose generations were made of `1.so`, `2.so`, … and `1.toml`, `2.toml`, … in this folder, which are gone.
-    fn shelf_of(generations: u32, folder: &Path) -> Shelf {
+    /// A shelf whose generations were made of these libraries and configurations, which it writes; none is a module, so
+    /// that what is loaded again is told by the error.
+    fn shelf_of(generations: &[[&str; 2]], folder: &Path) -> Shelf {
         let mut shelf = shelf();
-        for number in 1..=generations {
+        for (index, [library, configuration]) in generations.iter().enumerate() {
+            let (file, configuration) = (folder.join(library), folder.join(configuration));
+            fs::write(&file, format!("library {index}")).unwrap();
+            fs::write(&configuration, "").unwrap();
+            let made_of = MadeOf { library: fingerprint(&file).unwrap(), text: String::new() };
             shelf.sources.push(Source {
-                file: folder.join(format!("{number}.so")),
-                configuration: ConfigurationSource::File(folder.join(format!("{number}.toml"))),
-                made_of: MadeOf { library: 0, text: String::new() },
+                file,
+                configuration: ConfigurationSource::File(configuration),
+                made_of,
             });
-            shelf.in_place.install(0, number);
+            shelf.in_place.install(0, index as u32 + 1);
         }
         shelf
+    }
+
+    /// The name of the library that is loaded again.
+    fn reloaded(shelf: &mut Shelf) -> Option<String> {
+        let sentence = shelf.reload(0)?.err().unwrap().to_string();
+        let file = sentence.strip_prefix("module ").unwrap().split(": ").next().unwrap();
+        Some(Path::new(file).file_name().unwrap().to_str().unwrap().to_owned())
     }
 
     #[test]
     fn the_configuration_of_what_serves_is_passed_on() {
         let folder = tempfile::tempdir().unwrap();
-        let mut shelf = shelf_of(3, folder.path());
+        let mut shelf = shelf_of(&[["1.so", "1.toml"], ["2.so", "2.toml"]], folder.path());
+        for number in [1, 2] {
+            fs::remove_file(folder.path().join(format!("{number}.toml"))).unwrap();
+        }
         let expect = |shelf: &mut Shelf, number| {
             let error = shelf.load(0, Path::new("/nowhere/libm.so"), None).err().unwrap().to_string();
             let place = folder.path().join(format!("{number}.toml"));
             let begins = format!("cannot read the configuration {}: ", place.display());
             assert!(error.starts_with(&begins), "{error}");
         };
-        expect(&mut shelf, 3);
+        expect(&mut shelf, 2);
         shelf.in_place.roll_back(0, 1);
         expect(&mut shelf, 1);
     }
@@ -236,23 +277,38 @@ mod tests {
     #[test]
     fn what_was_rolled_back_is_loaded_again_when_it_was_repaired() {
         let folder = tempfile::tempdir().unwrap();
-        let mut shelf = shelf_of(2, folder.path());
-        shelf.in_place.roll_back(0, 1);
-        fs::write(folder.path().join("2.toml"), "").unwrap();
-        fs::write(folder.path().join("2.so"), "broken").unwrap();
-        shelf.sources[1].made_of.library = fingerprint(&folder.path().join("2.so")).unwrap();
-        assert!(shelf.reload(0).is_none());
-        fs::write(folder.path().join("2.so"), "repaired, but a text").unwrap();
-        let error = shelf.reload(0).unwrap().err().unwrap().to_string();
-        assert!(error.ends_with("2.so: it is a text file, not a shared library; build the module with crate-type = [\"cdylib\"], or in C with -shared"), "{error}");
+        let write = |name: &str| fs::write(folder.path().join(name), "another").unwrap();
+        let rolled_back = |generations: [[&str; 2]; 2]| {
+            let shelf = shelf_of(&generations, folder.path());
+            shelf.in_place.roll_back(0, 1);
+            shelf
+        };
+        let mut shelf = rolled_back([["1.so", "1.toml"], ["2.so", "2.toml"]]);
+        assert_eq!(reloaded(&mut shelf), None);
+        write("1.toml");
+        assert_eq!(reloaded(&mut shelf).as_deref(), Some("1.so"));
+        write("2.toml");
+        assert_eq!(reloaded(&mut shelf).as_deref(), Some("2.so"));
+        let mut shelf = rolled_back([["1.so", "shared.toml"], ["2.so", "shared.toml"]]);
+        write("shared.toml");
+        assert_eq!(reloaded(&mut shelf).as_deref(), Some("1.so"), "nobody has repaired the other");
+        write("2.so");
+        assert_eq!(reloaded(&mut shelf).as_deref(), Some("2.so"));
+        let mut shelf = rolled_back([["overwritten.so", "shared.toml"], ["overwritten.so", "shared.toml"]]);
+        write("shared.toml");
+        assert_eq!(reloaded(&mut shelf), None, "what the first was made of is gone");
+        write("overwritten.so");
+        assert_eq!(reloaded(&mut shelf).as_deref(), Some("overwritten.so"));
     }
 
     #[test]
     fn what_was_loaded_and_never_put_in_place_does_not_count() {
         let folder = tempfile::tempdir().unwrap();
-        let mut shelf = shelf_of(2, folder.path());
+        let mut shelf = shelf_of(&[["1.so", "1.toml"], ["2.so", "2.toml"]], folder.path());
         shelf.in_place.install(0, 1);
-        let error = shelf.reload(0).unwrap().err().unwrap().to_string();
-        assert!(error.contains("1.toml"), "{error}");
+        fs::write(folder.path().join("2.so"), "another").unwrap();
+        assert_eq!(reloaded(&mut shelf), None);
+        fs::write(folder.path().join("1.so"), "another").unwrap();
+        assert_eq!(reloaded(&mut shelf).as_deref(), Some("1.so"));
     }
 }

@@ -1,14 +1,16 @@
-//! Text that comes from modules or traffic, made fit for a line of a log and a row of a table.
+//! Text that comes from modules, and perhaps from traffic through them, made fit for a line of a log and a row of a table.
 
 use std::borrow::Cow;
 
 /// The beginning of `text`, of at most so many bytes.
-pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+#[must_use]
+pub fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
 /// `text` with a blank for line ends, indents behind them, and all that a terminal would obey.
-pub(crate) fn on_one_line(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn on_one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
