@@ -59,6 +59,9 @@ impl HeadSearch {
 
     /// Where the head ends. Empty lines before it belong to it.
     pub(crate) fn find(&mut self, input: &[u8]) -> HeadEnd {
+        if input.len() < self.searched {
+            return HeadEnd::Later; // a part of what was given before
+        }
         let is_too_long = input.len() > MAX_HEAD;
         let input = input.get(..MAX_HEAD).unwrap_or(input);
         let from = self.searched;
@@ -118,7 +121,11 @@ mod tests {
 
     fn find_in_steps(search: HeadSearch, input: &[u8]) -> (HeadEnd, usize, LineEnds) {
         let mut search = search;
-        let mut steps = (1..=input.len()).map(|length| search.find(&input[..length]));
+        let mut steps = (1..=input.len()).map(|length| {
+            // As what came first is given again before all of it is.
+            assert_eq!(search.find(&input[..length / 2]), HeadEnd::Later);
+            search.find(&input[..length])
+        });
         let found = steps.find(|end| *end != HeadEnd::Later).unwrap_or(HeadEnd::Later);
         (found, search.blank(), search.line_ends())
     }

@@ -13,7 +13,8 @@ pub(super) struct Speech {
     captured: Vec<u8>,
     /// How much of it was dealt with.
     dealt: usize,
-    at: Timestamp,
+    /// Where each of the words ends that were captured, and when that was.
+    words: Vec<(usize, Timestamp)>,
     /// The `forward` or `discard` that goes beyond the input.
     pending: Option<Promise>,
     has_ended: bool,
@@ -54,7 +55,7 @@ impl Speech {
 
     pub(super) fn arrive(&mut self, bytes: &[u8], at: Timestamp) {
         self.captured.extend_from_slice(bytes);
-        self.at = at;
+        self.words.push((self.captured.len(), at));
         self.carry_out(at);
     }
 
@@ -63,9 +64,21 @@ impl Speech {
         self.captured.get(self.dealt..).unwrap_or_default()
     }
 
-    /// When the last of them was captured.
-    pub(super) fn at(&self) -> Timestamp {
-        self.at
+    /// How many of them were captured as one: those that are given first, by themselves. All of them once the user has
+    /// closed.
+    pub(super) fn first_word_len(&self) -> usize {
+        let first = self.words.get(self.next_word()).filter(|_| !self.has_ended);
+        first.map_or(self.captured.len(), |(end, _)| *end) - self.dealt
+    }
+
+    /// When the last of the first `count` of them was captured.
+    pub(super) fn at(&self, count: usize) -> Timestamp {
+        let word = if count > self.first_word_len() { None } else { self.words.get(self.next_word()) };
+        word.or(self.words.last()).map_or(Timestamp::default(), |(_, at)| *at)
+    }
+
+    fn next_word(&self) -> usize {
+        self.words.partition_point(|(end, _)| *end <= self.dealt)
     }
 
     pub(super) fn promise(&mut self, promise: Promise, now: Timestamp) -> Result<(), Misuse> {

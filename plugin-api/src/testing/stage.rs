@@ -51,7 +51,8 @@ pub struct Stage<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Call {
     Opened,
-    Client,
+    /// With so many of the client bytes that are left.
+    Client(usize),
     Target,
     Online,
     Missing(Side, u64),
@@ -64,7 +65,7 @@ impl Call {
     const fn name(self) -> &'static str {
         match self {
             Self::Opened => "opened",
-            Self::Client => "client",
+            Self::Client(_) => "client",
             Self::Target => "target",
             Self::Online => "online",
             Self::Missing(..) => "missing",
@@ -276,22 +277,26 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Client bytes that were left are given again whenever anything has come; an answer of the online server that was
-    /// left, once client bytes were dealt with.
+    /// Client bytes that were left are given again whenever anything has come: what came in one packet, and with all that
+    /// is behind it where that is not enough. An answer of the online server that was left comes again once client bytes
+    /// were dealt with.
     fn offer_client(&mut self) -> Result<(), Misuse> {
         loop {
             let left = self.speech.left().len();
             if !self.speech.is_ready() || left == 0 {
                 return Ok(());
             }
-            self.call(Call::Client)?;
-            let early = self.online.left().len();
-            if self.speech.left().len() == left || early == 0 {
+            let word = self.speech.first_word_len();
+            self.call(Call::Client(word))?;
+            let is_enough = word == left || self.speech.left().len() < left;
+            if !is_enough && self.speech.is_ready() {
+                self.call(Call::Client(left))?;
+            }
+            if self.speech.left().len() == left {
                 return Ok(());
             }
-            self.call(Call::Online)?;
-            if self.online.left().len() == early {
-                return Ok(());
+            if !self.online.left().is_empty() {
+                self.call(Call::Online)?;
             }
             if self.online.left().is_empty() && std::mem::take(&mut self.is_online_end_due) {
                 self.call(Call::Ended(Side::Online))?;
@@ -305,7 +310,7 @@ impl<'a> Stage<'a> {
         }
         self.calls += 1;
         let at = match call {
-            Call::Client => self.speech.at(),
+            Call::Client(count) => self.speech.at(count),
             Call::Target => self.target.at(),
             Call::Online => self.online.at(),
             _ => self.now,
@@ -315,7 +320,10 @@ impl<'a> Stage<'a> {
         let conversation = &mut self.conversation;
         let judgement = match call {
             Call::Opened => conversation.opened(&mut actions),
-            Call::Client => conversation.client(self.speech.left(), &mut actions),
+            Call::Client(count) => {
+                let left = self.speech.left();
+                conversation.client(left.get(..count).unwrap_or(left), &mut actions)
+            }
             Call::Target => conversation.target(self.target.left(), &mut actions),
             Call::Online => conversation.online(self.online.left(), &mut actions),
             Call::Missing(side, count) => conversation.missing(side, count, &mut actions),
@@ -328,6 +336,7 @@ impl<'a> Stage<'a> {
             Err(gave_up) => self.gave_up = Some(gave_up),
         }
         self.actions = actions;
+        self.drop_unwanted();
         self.check_left()
     }
 
@@ -358,8 +367,8 @@ impl<'a> Stage<'a> {
                 Call::Online => self.online.take(count),
                 _ => return Err(Misuse::TakeElsewhere { call: call.name() }),
             },
-            Action::WantTarget(depth) => self.want_target(depth),
-            Action::WantOnline(wanted) => self.want_online(wanted),
+            Action::WantTarget(depth) => self.depth = depth,
+            Action::WantOnline(wanted) => self.wants_online = wanted,
             Action::SetTimer(at) => self.timer = at,
             Action::BeginPrologue if self.is_before_speech(call) => self.speech.begin_prologue(),
             Action::BeginPrologue => return Err(Misuse::PrologueElsewhere { call: call.name() }),
@@ -376,16 +385,12 @@ impl<'a> Stage<'a> {
         call == Call::Reconnected || (call == Call::Opened && !self.session.connected && self.moves == 0)
     }
 
-    fn want_target(&mut self, depth: Depth) {
-        self.depth = depth;
-        if depth == Depth::NOTHING {
+    /// What is not wanted any more is not kept either, behind what the call has taken of it.
+    fn drop_unwanted(&mut self) {
+        if self.depth == Depth::NOTHING {
             self.target.drop_left();
         }
-    }
-
-    fn want_online(&mut self, wanted: bool) {
-        self.wants_online = wanted;
-        if !wanted {
+        if !self.wants_online {
             self.online.drop_left();
         }
     }
