@@ -40,6 +40,11 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
+    /// The offset of the byte that is next in order.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Since when there has been a hole before what came last.
     pub(crate) fn hole_since(&self) -> Option<Instant> {
         self.hole_since

@@ -42,13 +42,23 @@ pub(crate) struct HttpConversation {
     online_is_early: bool,
     /// Its beginning was not captured, or its place was lost: what comes early shows that it was not found again.
     online_was_lost: bool,
-    ledger: Ledger<RequestKind>,
+    ledger: Ledger<Asked>,
+    /// Why the request before was not said, if it was not.
+    refusal: Option<&'static str>,
     /// The head that is rewritten; kept for its memory.
     rewritten: Vec<u8>,
     client_ended: bool,
     /// Of what it had said then, something waits for the target's answer.
     client_left: bool,
     target_ended: bool,
+}
+
+/// What is remembered of a request.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    kind: RequestKind,
+    /// How it was read.
+    doubt: Doubt,
 }
 
 /// Where in the client's stream this conversation is.
@@ -77,9 +87,10 @@ enum Reading {
 }
 
 /// What it means if the head that is awaited is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Doubt {
     /// The request is malformed.
+    #[default]
     None,
     /// What was found by searching, or follows what was, is no request: the search goes on.
     Found {
@@ -135,6 +146,7 @@ impl HttpConversation {
             online_is_early: false,
             online_was_lost: joined,
             ledger: Ledger::default(),
+            refusal: None,
             rewritten: Vec::new(),
             client_ended: false,
             client_left: false,
@@ -144,16 +156,25 @@ impl HttpConversation {
 
     /// A session goes on that had left that snapshot. Of one that cannot be read, nothing is assumed.
     pub(crate) fn resumed(settings: Arc<Settings>, snapshot: &[u8]) -> Self {
-        let follows = Self::new(Arc::clone(&settings), false);
-        let joins = Self::new(settings, true);
-        match snapshot {
-            [SNAPSHOT_VERSION, b'f', b'f'] => follows,
-            [SNAPSHOT_VERSION, b'f', _] => Self { online: joins.online, ..follows },
-            [SNAPSHOT_VERSION, b'l', _] => {
-                Self { target: TargetPlace::Lost, online: joins.online, ..follows }
-            }
-            _ => Self { target: TargetPlace::Lost, ..joins },
+        let joins = Self::new(Arc::clone(&settings), true);
+        let [SNAPSHOT_VERSION, target, online, ref rest @ ..] = *snapshot else {
+            return Self { target: TargetPlace::Lost, ..joins };
+        };
+        let mut resumed = Self { online: joins.online, online_was_lost: true, ..Self::new(settings, false) };
+        if target != b'f' {
+            resumed.target = TargetPlace::Lost;
         }
+        match (online, resumed.online) {
+            (_, OnlinePlace::Unwanted) => {}
+            (b'f', _) => (resumed.online, resumed.online_was_lost) = (OnlinePlace::Following, false),
+            (b'w', _) => resumed.online = OnlinePlace::Following,
+            (b'u', _) => resumed.online = OnlinePlace::Unwanted,
+            _ => {}
+        }
+        if rest.starts_with(b"g") {
+            resumed.await_head(Doubt::Found { is_next: true });
+        }
+        resumed
     }
 
     /// The client's stream is no HTTP that could be followed, from here on.
@@ -275,7 +296,7 @@ impl Conversation for HttpConversation {
     fn opened(&mut self, actions: &mut Actions) -> Result<(), GiveUp> {
         let is_lost = matches!(self.target, TargetPlace::Lost);
         actions.want_target(if is_lost { Depth::NOTHING } else { Depth::EVERYTHING });
-        if self.settings.compares {
+        if self.online != OnlinePlace::Unwanted {
             actions.want_online(true);
         }
         Ok(())
@@ -334,7 +355,8 @@ impl Conversation for HttpConversation {
             _ => {}
         }
         if self.ledger.withdraw() {
-            self.await_head(Doubt::None);
+            let oldest = self.ledger.withdrawn().copied().unwrap_or_default();
+            self.await_head(oldest.doubt);
         } else if is_followed && matches!(self.reading, Reading::LastByte | Reading::Chunked(_)) {
             return Err(GiveUp::new("the target closed before it had all of a request that it had answered"));
         }
@@ -348,8 +370,12 @@ impl Conversation for HttpConversation {
     }
 
     fn snapshot(&mut self) -> Option<Vec<u8>> {
+        let doubt: &[u8] = match self.doubt {
+            Doubt::None => b"",
+            Doubt::Found { is_next: true } => b"g",
+            Doubt::Found { is_next: false } | Doubt::Unswitched => return None,
+        };
         let is_between = matches!(self.reading, Reading::Head)
-            && self.doubt == Doubt::None
             && self.ledger.is_empty()
             && self.target_reader.is_between_responses()
             && self.online_reader.is_between_responses();
@@ -357,7 +383,12 @@ impl Conversation for HttpConversation {
             TargetPlace::Following => b'f',
             TargetPlace::Seeking(_) | TargetPlace::Lost => b'l',
         };
-        let online = if self.online == OnlinePlace::Following { b'f' } else { b'l' };
-        is_between.then(|| vec![SNAPSHOT_VERSION, target, online])
+        let online = match self.online {
+            OnlinePlace::Following if self.online_was_lost => b'w',
+            OnlinePlace::Following => b'f',
+            OnlinePlace::Unwanted if self.settings.compares => b'u',
+            OnlinePlace::Unwanted | OnlinePlace::Lost | OnlinePlace::Regaining => b'l',
+        };
+        is_between.then(|| [&[SNAPSHOT_VERSION, target, online], doubt].concat())
     }
 }

@@ -4,7 +4,7 @@ use regex::bytes::Regex;
 use serde::Deserialize;
 use xxhash_rust::xxh64::xxh64;
 
-use crate::path::{has_dots, understood};
+use crate::path::{has_dots, resolve_escapes, understood};
 use crate::request::Request;
 
 /// The methods that only read (RFC 9110 §9.2.1), but for TRACE, which shows the target's inside to nobody's use.
@@ -103,8 +103,9 @@ impl Rule {
     /// Whether a server might take the request for one of this kind.
     fn forbids(&self, request: &Request<'_, '_>) -> bool {
         let path = request.target.looked_up();
-        (self.method.is_empty()
-            || self.method.iter().any(|method| method.eq_ignore_ascii_case(request.method)))
+        let is_named =
+            |found: &[u8]| self.method.iter().any(|method| method.as_bytes().eq_ignore_ascii_case(found));
+        (self.method.is_empty() || methods(request).any(is_named))
             && self.path.as_ref().is_none_or(|pattern| understood(path).any(|path| pattern.is_in(&path)))
             && self.header.as_ref().is_none_or(|header| header.forbids(request))
     }
@@ -113,20 +114,20 @@ impl Rule {
 impl HeaderRule {
     /// The host of a target that is a whole URI counts instead of the field (RFC 9112 §3.2.2).
     fn admits(&self, request: &Request<'_, '_>) -> bool {
-        match self.authority(request) {
-            Some(authority) => self.fits(authority.as_bytes()),
+        match self.host(request) {
+            Some(host) => self.fits(host.as_bytes()),
             None => request.values(&self.name).any(|value| self.fits(value)),
         }
     }
 
     fn forbids(&self, request: &Request<'_, '_>) -> bool {
-        self.authority(request).is_some_and(|authority| self.fits(authority.as_bytes()))
-            || request.values(&self.name).any(|value| self.fits(value))
+        let mut named = request.headers.iter().filter(|header| is_alike(header.name, &self.name));
+        self.host(request).is_some_and(|host| self.fits(host.as_bytes()))
+            || named.any(|header| self.fits(header.value))
     }
 
-    fn authority<'b>(&self, request: &Request<'_, 'b>) -> Option<&'b str> {
-        let target = &request.target;
-        (!target.scheme.is_empty() && self.name.eq_ignore_ascii_case("Host")).then_some(target.authority)
+    fn host<'a>(&self, request: &'a Request<'_, '_>) -> Option<&'a str> {
+        request.target.host().filter(|_| self.name.eq_ignore_ascii_case("Host"))
     }
 
     fn fits(&self, value: &[u8]) -> bool {
@@ -173,24 +174,26 @@ impl Sample {
 
 fn is_safe(request: &Request<'_, '_>) -> bool {
     let is_safe = |method: &[u8]| SAFE.iter().any(|safe| safe.as_bytes() == method);
-    let mut overrides =
+    is_safe(request.method.as_bytes()) && methods(request).all(|method| is_safe(&method.to_ascii_uppercase()))
+}
+
+/// The methods that a server may take for that of the request: its own, and those that fields or the query name instead.
+fn methods<'a>(request: &'a Request<'_, '_>) -> impl Iterator<Item = &'a [u8]> {
+    let fields =
         request.headers.iter().filter(|header| OVERRIDES.iter().any(|name| is_alike(name, header.name)));
-    is_safe(request.method.as_bytes())
-        && overrides.all(|header| is_safe(header.value))
-        && overriding_parameters(request.target.query)
-            .all(|method| is_safe(method.to_ascii_uppercase().as_bytes()))
+    let parameters =
+        request.target.query.split(['?', '&', ';']).filter_map(|parameter| parameter.split_once('='));
+    let overriding = parameters.filter(|(name, value)| {
+        !value.is_empty() && resolve_escapes(name.as_bytes()).eq_ignore_ascii_case(b"_method")
+    });
+    let own = std::iter::once(request.method.as_bytes());
+    own.chain(fields.map(|header| header.value)).chain(overriding.map(|(_, value)| value.as_bytes()))
 }
 
 /// Whether two names of fields are the same variable of a CGI program.
 fn is_alike(one: &str, other: &str) -> bool {
-    let folded = |name: &str| name.replace('_', "-").to_ascii_uppercase();
-    one.len() == other.len() && folded(one) == folded(other)
-}
-
-/// The values of the query's parameters `_method`, which frameworks take for the method.
-fn overriding_parameters(query: &str) -> impl Iterator<Item = &str> {
-    let parameters = query.split(['?', '&', ';']).filter_map(|parameter| parameter.split_once('='));
-    parameters.filter(|(name, _)| name.eq_ignore_ascii_case("_method")).map(|(_, value)| value)
+    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    one.len() == other.len() && one.bytes().map(fold).eq(other.bytes().map(fold))
 }
 
 #[cfg(test)]
@@ -221,6 +224,8 @@ mod tests {
         assert!(refusal("GET / HTTP/1.1\r\nX-HTTP-Method-Override: DELETE"));
         assert!(refusal("GET / HTTP/1.1\r\nx_http_method-override: DELETE"));
         assert!(refusal("GET /posts/1?a=b&_method=delete HTTP/1.1"));
+        assert!(refusal("GET /?%5fMethod=DELETE HTTP/1.1"));
+        assert!(!refusal("GET /?_method= HTTP/1.1"));
         assert!(!refusal("GET /posts/1?_method=get&method=DELETE HTTP/1.1"));
     }
 
@@ -244,7 +249,10 @@ mod tests {
             "GET http://host/admin HTTP/1.1",
             "GET /x/..;/admin HTTP/1.1",
             "delete /x HTTP/1.1",
+            "POST /x HTTP/1.1\r\nX-HTTP-Method-Override: DELETE",
+            "POST /x?_method=delete HTTP/1.1",
             "GET / HTTP/1.1\r\nx-secret: 1",
+            "GET / HTTP/1.1\r\nX_Secret: 1",
         ] {
             assert_eq!(refusal(never, head), Some("among never"), "{head}");
         }

@@ -36,20 +36,39 @@ impl RequestTarget<'_> {
     pub(crate) fn looked_up(&self) -> &str {
         if self.path.is_empty() && !self.scheme.is_empty() { "/" } else { self.path }
     }
+
+    /// Whether it has one of the four forms that there are (RFC 9112 §3.2), so that servers agree what its path is.
+    pub(crate) fn is_proper(&self) -> bool {
+        match (self.scheme, self.path) {
+            ("", "") => !self.authority.is_empty(),
+            ("", path) => path.starts_with('/') || path == "*",
+            _ => !self.authority.is_empty() && !self.authority.contains(['\\', '#']),
+        }
+    }
+
+    /// The host that a whole URI names, with its port.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let host = self.authority.rsplit('@').next().unwrap_or_default();
+        (!self.scheme.is_empty()).then_some(host)
+    }
 }
 
-/// The ways in which servers understand a path: as it is; with escapes resolved before `.`, `..` and doubled slashes, and
-/// after them; and besides with backslashes as slashes and without what follows a semicolon in a segment. What must
-/// never be repeated is looked for in all of them, or `/%61dmin` would pass for something else than `/admin`.
+/// The ways in which servers understand a path: as it is; with escapes resolved before `.` and `..`, and after them; and
+/// besides with backslashes as slashes and without what follows a semicolon in a segment, or a `#`; all that with doubled
+/// slashes as they are, and as one. What must never be repeated is looked for in all of them, or `/%61dmin` would pass
+/// for something else than `/admin`.
 pub(crate) fn understood(path: &str) -> impl Iterator<Item = Cow<'_, [u8]>> {
-    let is_plain = !path.contains(['%', ';', '\\']) && !path.contains("/.") && !path.contains("//");
+    let is_plain = !path.contains(['%', ';', '\\', '#']) && !path.contains("/.") && !path.contains("//");
     let others = (!is_plain).then(|| {
         let resolved = resolve_escapes(path.as_bytes());
         let bare = without_parameters(&resolved);
-        [resolve_dots(&resolved), resolve_escapes(&resolve_dots(path.as_bytes())), resolve_dots(&bare)]
+        [true, false].map(|merges| {
+            let with_escapes = resolve_dots(path.as_bytes(), merges);
+            [resolve_dots(&resolved, merges), resolve_escapes(&with_escapes), resolve_dots(&bare, merges)]
+        })
     });
     let as_it_is = Cow::Borrowed(path.as_bytes());
-    std::iter::once(as_it_is).chain(others.into_iter().flatten().map(Cow::Owned))
+    std::iter::once(as_it_is).chain(others.into_iter().flatten().flatten().map(Cow::Owned))
 }
 
 /// Whether some server may find `.` or `..` in a path, so that it leads elsewhere than it seems to.
@@ -58,27 +77,33 @@ pub(crate) fn has_dots(path: &str) -> bool {
         return false;
     }
     let bare = without_parameters(&resolve_escapes(path.as_bytes()));
-    segments(&bare).any(|segment| matches!(segment, b"." | b".."))
+    bare.split(|byte| *byte == b'/').any(|segment| matches!(segment, b"." | b".."))
 }
 
-fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty())
-}
-
-fn resolve_dots(path: &[u8]) -> Vec<u8> {
+/// The path without `.` and `..` (RFC 3986 §5.2.4); `merges`: with one slash for several.
+fn resolve_dots(path: &[u8], merges: bool) -> Vec<u8> {
     let mut resolved: Vec<&[u8]> = Vec::new();
-    for segment in segments(path) {
+    let mut segments = path.strip_prefix(b"/").unwrap_or(path).split(|byte| *byte == b'/').peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
         match segment {
-            b"." => {}
-            b".." => drop(resolved.pop()),
+            b"" if merges && !is_last => {}
+            b"." | b".." => {
+                if segment == b".." {
+                    resolved.pop();
+                }
+                if is_last {
+                    resolved.push(b"");
+                }
+            }
             segment => resolved.push(segment),
         }
     }
-    let last: &[u8] = if path.ends_with(b"/") && !resolved.is_empty() { b"/" } else { b"" };
-    [b"/", resolved.join(&b"/"[..]).as_slice(), last].concat()
+    [b"/", resolved.join(&b"/"[..]).as_slice()].concat()
 }
 
-fn resolve_escapes(path: &[u8]) -> Vec<u8> {
+/// With `%61` for `a`, and so on.
+pub(crate) fn resolve_escapes(path: &[u8]) -> Vec<u8> {
     let mut resolved = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((&byte, after)) = rest.split_first() {
@@ -92,8 +117,9 @@ fn resolve_escapes(path: &[u8]) -> Vec<u8> {
     resolved
 }
 
-/// With backslashes as slashes, and without what follows a semicolon in each segment.
+/// With backslashes as slashes, and without what follows a semicolon in each segment, and a `#` in the whole.
 fn without_parameters(path: &[u8]) -> Vec<u8> {
+    let path = path.split(|byte| *byte == b'#').next().unwrap_or_default();
     let slashed: Vec<u8> = path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect();
     let bare = slashed.split(|byte| *byte == b'/');
     let bare = bare.map(|segment| segment.split(|byte| *byte == b';').next().unwrap_or_default());
@@ -128,7 +154,11 @@ mod tests {
             ("/admin", "/admin"),
             ("/%61dmin/", "/admin/"),
             ("//admin//x", "/admin/x"),
-            ("/a/../admin/.", "/admin"),
+            ("/a/../admin/.", "/admin/"),
+            ("/admin/y/..", "/admin/"),
+            ("/x/../admin//../secret", "/admin/secret"),
+            ("/x/../admin//../secret", "/secret"),
+            ("/admin#x", "/admin"),
             ("/a/%2e%2e/admin", "/admin"),
             ("/a%2fb/../admin", "/admin"),
             ("/;/admin", "/admin"),
@@ -144,6 +174,20 @@ mod tests {
             assert!(understood(path).any(|found| *found == *expected.as_bytes()), "{path}");
             assert!(understood(path).any(|found| *found == *path.as_bytes()), "{path}");
         }
+    }
+
+    #[test]
+    fn forms_that_servers_do_not_agree_on_are_not_proper() {
+        let is_proper = |method: &str, target: &str| RequestTarget::of(method, target).is_proper();
+        for (method, target) in
+            [("GET", "/"), ("GET", "/a:b"), ("GET", "http://h"), ("OPTIONS", "*"), ("CONNECT", "h:1")]
+        {
+            assert!(is_proper(method, target), "{target}");
+        }
+        for target in ["admin", "http:/admin", "http:///admin", "http://h\\admin", "?a"] {
+            assert!(!is_proper("GET", target), "{target}");
+        }
+        assert_eq!(RequestTarget::of("GET", "http://u:p@h:1/a").host(), Some("h:1"));
     }
 
     #[test]

@@ -86,11 +86,14 @@ impl Session {
                 return;
             }
             let first = segment.seq + u32::from(segment.flags.syn());
-            let is_first = half.online_base.is_none();
             let base = *half.online_base.get_or_insert(first_heard.unwrap_or(first));
-            let Ok(start) = u64::try_from(i64::from(first.distance(base))) else { return };
-            if is_first {
-                // What came before was not captured, and will not be.
+            // From what is next on, since a stream may be longer than its numbers.
+            let next = half.online.next();
+            let Some(start) = next.checked_add_signed(first.distance(base + next as u32).into()) else {
+                return;
+            };
+            if !std::mem::replace(&mut half.is_online_joined, true) {
+                // What came before was not captured, or not wanted.
                 half.online.jump_to(start);
             }
             let len = u64::from(segment.payload_len);

@@ -29,6 +29,8 @@ pub(crate) struct ModuleHalf {
     pub(super) online: Incoming,
     /// The sequence number of the online server's first byte, once known.
     pub(super) online_base: Option<SeqNum>,
+    /// Something of it was captured since it is wanted.
+    pub(super) is_online_joined: bool,
     /// When the last segment of the online server was captured, and when that of the target.
     pub(super) online_at: Instant,
     pub(super) target_at: Instant,
@@ -55,6 +57,7 @@ impl ModuleHalf {
             target: Incoming::default(),
             online: Incoming::default(),
             online_base: None,
+            is_online_joined: false,
             online_at: Instant::ZERO,
             target_at: Instant::ZERO,
             closing: None,

@@ -94,6 +94,7 @@ impl Session {
             Action::WantTarget(depth) => self.want_target(half, depth),
             Action::WantOnline(wanted) => {
                 half.wants_online = wanted;
+                half.is_online_joined &= wanted;
                 if let (true, Some(generation)) = (wanted, self.generation) {
                     cx.serving.want_online(generation);
                 }

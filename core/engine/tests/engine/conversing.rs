@@ -211,6 +211,24 @@ fn an_online_answer_captured_before_its_question_is_shown_again_with_it() {
 }
 
 #[test]
+fn an_online_server_is_heard_however_much_it_says() {
+    let mut play = Play::served_by(Lines { compares: true, ..Lines::judging() });
+    play.user_says("one\n", 0);
+    for _ in 0..5 {
+        let mut unseen = play.user.online_says("");
+        unseen.headers.payload_len = 1 << 30;
+        play.user.online_next = Some(unseen.headers.seq + (1 << 30));
+        play.capture(unseen);
+    }
+    let answer = play.user.online_says("online\n");
+    play.capture(answer);
+    play.target_answers("answer\n");
+    let events = play.events();
+    let Some(Event::Exchange { exchange, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!(exchange.online.unwrap().size, 7);
+}
+
+#[test]
 fn a_comparison_that_begins_late_begins_with_what_comes_next() {
     let mut play = Play::served_by(Lines { moves: true, ..Lines::judging() });
     play.user_says("one\n", 0);

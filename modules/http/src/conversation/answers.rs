@@ -51,7 +51,7 @@ impl HttpConversation {
 
     /// Reads a part of a response; returns how many bytes it has, and whether it completes a turn.
     fn follow_target(&mut self, input: &[u8], actions: &mut Actions) -> Result<(u64, bool), GiveUp> {
-        let awaited = self.ledger.awaited_by_target().map(|(_, entry)| (entry.request, entry.has_turn));
+        let awaited = self.ledger.awaited_by_target().map(|(_, entry)| (entry.request.kind, entry.has_turn));
         let (kind, has_turn) = awaited.unwrap_or_default();
         let (dealt, heard) = self.target_reader.read(input, kind);
         let completes = has_turn && matches!(heard, Heard::Response(_));
@@ -137,6 +137,10 @@ impl HttpConversation {
     pub(super) fn read_online(&mut self, input: &[u8], actions: &mut Actions) {
         let came_early = std::mem::take(&mut self.online_is_early);
         if self.online == OnlinePlace::Regaining {
+            if self.ledger.owed_by_online() > 1 {
+                // Whose answer it is cannot be known.
+                return self.lose_online_for_good(actions);
+            }
             if !BEGINNING.iter().zip(input).all(|(expected, found)| expected == found) {
                 self.lose_online(actions);
             } else if input.len() < BEGINNING.len() {
@@ -153,13 +157,13 @@ impl HttpConversation {
             }
             rest = rest.get(usize::try_from(dealt).unwrap_or(usize::MAX)..).unwrap_or_default();
         }
-        if !rest.is_empty() {
+        if !rest.is_empty() && self.online != OnlinePlace::Unwanted {
             actions.take(rest.len() as u64);
         }
     }
 
     fn follow_online(&mut self, input: &[u8], came_early: bool, actions: &mut Actions) -> u64 {
-        let Some(kind) = self.ledger.awaited_by_online().map(|entry| entry.request) else {
+        let Some(kind) = self.ledger.awaited_by_online().map(|entry| entry.request.kind) else {
             if self.online_was_lost {
                 // Rather one too many, since the place was not found where it was thought to be.
                 self.lose_online_for_good(actions);

@@ -5,10 +5,10 @@ use std::mem::MaybeUninit;
 use tcpcopy_plugin_api::ledger::{Awaited, Entry};
 use tcpcopy_plugin_api::{Actions, GiveUp};
 
-use super::{Doubt, HttpConversation, NO_REQUEST, OnlinePlace, Reading, TargetPlace};
+use super::{Asked, Doubt, HttpConversation, NO_REQUEST, OnlinePlace, Reading, TargetPlace};
 use crate::chunked::Chunked;
 use crate::framing::{Body, Malformed, RequestKind};
-use crate::head::{HeadEnd, LineEnds, MAX_FIELDS};
+use crate::head::{HeadEnd, LineEnds, MAX_FIELDS, MAX_HEAD};
 use crate::label;
 
 use crate::request::{NOT_HTTP, Request, may_begin_request};
@@ -18,6 +18,7 @@ use crate::seek::{Fit, Seeker, Sought, request_line};
 const MAX_UNSETTLED: usize = 1024;
 
 const TOO_LONG: Malformed = Malformed("a head of more than 64 KiB");
+const NO_FIELD: Malformed = Malformed("a line that is no field");
 
 /// How many bytes were dealt with, more than there are where a body is passed over; `None` when more are needed.
 type Dealt = Option<u64>;
@@ -50,12 +51,16 @@ impl HttpConversation {
     }
 
     fn read_head(&mut self, input: &[u8], actions: &mut Actions) -> Result<Dealt, GiveUp> {
-        let blank = blank_lines(input);
+        let blank = blank_lines(input) as u64;
         if blank > 0 {
-            // Behind what was said before: old user agents end a body so (RFC 9112 §2.2).
-            actions.forward(blank as u64);
+            // They go with what came before: old user agents end a body so (RFC 9112 §2.2).
+            match (self.doubt, self.refusal) {
+                (Doubt::Found { .. }, _) => actions.discard(blank, NO_REQUEST),
+                (_, Some(reason)) => actions.discard(blank, reason),
+                (_, None) => actions.forward(blank),
+            }
             self.await_head(self.doubt);
-            return Ok(Some(blank as u64));
+            return Ok(Some(blank));
         }
         let length = match self.search.find(input) {
             HeadEnd::At(length) => length,
@@ -63,7 +68,10 @@ impl HttpConversation {
                 return self.handle_malformed_head(NOT_HTTP, actions);
             }
             HeadEnd::Later => return Ok(None),
-            HeadEnd::Nowhere => return self.handle_malformed_head(TOO_LONG, actions),
+            HeadEnd::Nowhere => {
+                let malformed = if input.len() > MAX_HEAD { TOO_LONG } else { NO_FIELD };
+                return self.handle_malformed_head(malformed, actions);
+            }
         };
         let head = input.get(..length).unwrap_or_default();
         let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -71,13 +79,17 @@ impl HttpConversation {
             Ok(_) if self.is_doubtful(self.search.line_ends()) => {
                 self.handle_malformed_head(Malformed("a line feed without a carriage return"), actions)
             }
+            Ok(request) if self.settings.gives_up_malformed && !request.target.is_proper() => {
+                self.handle_malformed_head(Malformed("a target that is no path"), actions)
+            }
             Ok(request) => {
+                let asked = Asked { kind: request.kind(), doubt: self.doubt };
                 self.await_head(match self.doubt {
                     // A line of somebody's text may pass for a request. Two of them hardly do.
                     Doubt::Found { is_next: false } => Doubt::Found { is_next: true },
                     _ => Doubt::None,
                 });
-                Ok(Some(self.begin_request(&request, head, input, actions)))
+                Ok(Some(self.begin_request(&request, asked, head, input, actions)))
             }
             Err(malformed) => self.handle_malformed_head(malformed, actions),
         }
@@ -98,7 +110,8 @@ impl HttpConversation {
         actions: &mut Actions,
     ) -> Result<Dealt, GiveUp> {
         match self.doubt {
-            Doubt::Found { .. } => {
+            // A head whose lines are all its own is one.
+            Doubt::Found { .. } if [NOT_HTTP, NO_FIELD, TOO_LONG].contains(&malformed) => {
                 // Behind its first byte, or it would be found there again.
                 actions.discard(1, NO_REQUEST);
                 self.reading = Reading::Seeking(Seeker::new(false));
@@ -107,7 +120,7 @@ impl HttpConversation {
             Doubt::Unswitched if malformed == NOT_HTTP => {
                 return Err(GiveUp::new("the target did not change the protocol as the online server did"));
             }
-            Doubt::Unswitched | Doubt::None => {}
+            Doubt::Found { .. } | Doubt::Unswitched | Doubt::None => {}
         }
         self.handle_malformed(malformed, actions).map(|()| None)
     }
@@ -116,12 +129,14 @@ impl HttpConversation {
     fn begin_request(
         &mut self,
         request: &Request<'_, '_>,
+        asked: Asked,
         head: &[u8],
         input: &[u8],
         actions: &mut Actions,
     ) -> u64 {
         let refusal = self.settings.filter.refusal(request);
-        self.enter(request, refusal.is_none(), actions);
+        self.enter(request, asked, refusal.is_none(), actions);
+        self.refusal = refusal;
         self.may_switch = request.may_switch();
         let length = head.len() as u64;
         if let Some(reason) = refusal {
@@ -162,7 +177,7 @@ impl HttpConversation {
     }
 
     /// Keeps in mind that answers to that request are due.
-    fn enter(&mut self, request: &Request<'_, '_>, said: bool, actions: &mut Actions) {
+    fn enter(&mut self, request: &Request<'_, '_>, asked: Asked, said: bool, actions: &mut Actions) {
         let follows = matches!(self.target, TargetPlace::Following);
         if self.online == OnlinePlace::Lost {
             self.online = OnlinePlace::Regaining;
@@ -176,18 +191,21 @@ impl HttpConversation {
         }
         let awaits_target = said && !matches!(self.target, TargetPlace::Lost);
         let awaits_online = self.online != OnlinePlace::Unwanted;
+        if !awaits_target && !awaits_online && self.ledger.withdrawn().is_none() {
+            return; // nobody answers it
+        }
         let when = |awaits: bool| if awaits { Awaited::Pending } else { Awaited::Never };
         let mut entry = if said && follows {
-            Entry::said(label::of(request, &self.settings.labels), request.kind())
+            Entry::said(label::of(request, &self.settings.labels), asked)
         } else {
-            Entry::of(request.kind())
+            Entry::of(asked)
         };
         (entry.said, entry.target, entry.online) = (said, when(awaits_target), when(awaits_online));
         self.ledger.begin(entry);
         if self.ledger.len() > MAX_UNSETTLED {
             self.lose_online(actions);
         }
-        if self.ledger.owed_by_target() > MAX_UNSETTLED {
+        if self.ledger.len() > MAX_UNSETTLED && self.ledger.owed_by_target() > MAX_UNSETTLED {
             self.lose_target_for_good(actions);
         }
     }
@@ -229,7 +247,12 @@ impl HttpConversation {
         if let Some(entry) = self.ledger.newest() {
             entry.heard_at = Some(actions.at());
         }
-        self.reading = if self.may_switch && is_unanswered { Reading::Switching } else { Reading::Head };
+        self.reading = Reading::Head;
+        match (self.may_switch, is_unanswered) {
+            (true, true) => self.reading = Reading::Switching,
+            (true, false) => self.await_head(Doubt::Unswitched),
+            (false, _) => {}
+        }
     }
 
     fn read_chunk(&mut self, input: &[u8], actions: &mut Actions) -> Result<Dealt, GiveUp> {
@@ -257,18 +280,20 @@ impl HttpConversation {
     }
 
     /// The target speaks another protocol. Whoever goes on in HTTP was refused that by the online server, and what follows
-    /// would be said to a target that understands it otherwise.
+    /// would be said to a target that understands it otherwise; or it would get past a filter.
     fn look_into_protocol(&mut self, input: &[u8], actions: &mut Actions) -> Result<Dealt, GiveUp> {
-        match request_line(input) {
-            Fit::Yes => Err(GiveUp::new(
-                "the target changed the protocol, and the user goes on in HTTP as the online server did",
-            )),
-            Fit::Maybe => Ok(None),
-            Fit::No => {
+        let forbids = self.settings.filter.forbids_something();
+        let fit = if forbids { any_request(input) } else { request_line(input) };
+        match fit {
+            Fit::Maybe if input.len() <= MAX_HEAD => return Ok(None),
+            Fit::Yes => {}
+            Fit::Maybe if forbids => {}
+            Fit::Maybe | Fit::No => {
                 self.enter_protocol(actions);
-                Ok(None)
+                return Ok(None);
             }
         }
+        Err(GiveUp::new("the target changed the protocol, and the user goes on in HTTP"))
     }
 
     /// What the user says is another protocol, which nobody reads.
@@ -303,5 +328,15 @@ fn blank_lines(input: &[u8]) -> usize {
             Some([b'\r', b'\n', ..]) => count += 2,
             _ => return count,
         }
+    }
+}
+
+/// Whether `input` begins with any request at all, perhaps behind empty lines.
+fn any_request(input: &[u8]) -> Fit {
+    let begun = input.get(blank_lines(input)..).unwrap_or_default();
+    match (may_begin_request(begun), begun.contains(&b'\n')) {
+        (false, _) => Fit::No,
+        (true, false) => Fit::Maybe,
+        (true, true) => Fit::Yes,
     }
 }

@@ -147,12 +147,36 @@ fn who_goes_on_in_http_is_not_understood_by_a_target_that_switched() {
     for configuration in ["", "[[never]]\npath = '^/admin'"] {
         let outcome = play(configuration, &transcript);
         assert_eq!(outcome.said(), UPGRADE.as_bytes());
-        let reason = "the target changed the protocol, and the user goes on in HTTP as the online server did";
+        let reason = "the target changed the protocol, and the user goes on in HTTP";
         assert_eq!(outcome.gave_up.as_deref(), Some(reason), "{configuration}");
     }
     let tunnel = Transcript::new().client(CONNECT).target("HTTP/1.1 200 OK\r\n\r\n").client(GET);
     assert_eq!(play("", &tunnel).said(), [CONNECT, GET].concat().as_bytes());
-    assert!(play("[[never]]\nmethod = ['DELETE']", &tunnel).gave_up.is_some());
+    let never = "[[never]]\nmethod = ['DELETE']";
+    assert!(play(never, &tunnel).gave_up.is_some());
+    for disguised in ["\r\nGET / HTTP/1.1\r\n\r\n", "PROPFIND / HTTP/1.1\r\n\r\n", "GET x HTTP/1.0\n\n"] {
+        let tunnel = Transcript::new().client(CONNECT).target("HTTP/1.1 200 OK\r\n\r\n").client(disguised);
+        assert!(play(never, &tunnel).gave_up.is_some(), "{disguised}");
+    }
+}
+
+#[test]
+fn a_line_without_an_end_is_not_waited_for_without_end() {
+    let long = ["GET /", &"a".repeat(1 << 20)].concat();
+    let transcript = Transcript::new().client(UPGRADE).target(SWITCHING).client(long.as_str());
+    let outcome = tcpcopy_plugin_api::testing::play(&crate::http(""), &transcript).unwrap();
+    assert_eq!(outcome.said().len(), UPGRADE.len() + long.len());
+    let outcome =
+        tcpcopy_plugin_api::testing::play(&crate::http("[[never]]\npath = '^/x'"), &transcript).unwrap();
+    assert!(outcome.gave_up.is_some());
+}
+
+#[test]
+fn an_upgrade_that_was_answered_before_its_end_was_refused() {
+    let post = UPGRADE.replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\na");
+    let transcript = Transcript::new().client(post.as_str()).target(NOT_FOUND).client("b").client(FRAME);
+    let outcome = play("", &transcript);
+    assert_eq!(outcome.gave_up.unwrap(), "the target did not change the protocol as the online server did");
 }
 
 #[test]
