@@ -50,15 +50,16 @@ pub(crate) fn execution_seems_to_carry_them(payload: &[u8], parameters: u16) -> 
     has_count || (ends_with_values(true) && !ends_with_values(false))
 }
 
-/// A value in the binary form is passed over.
+/// Of the type of a parameter: it is unsigned.
+const UNSIGNED: u16 = 0x8000;
+
+/// A value in the binary form is passed over, as a server does it: all but six types say how long they are.
 fn pass_value(kind: u16, fields: &mut Fields<'_>) -> Option<()> {
-    let length = match kind as u8 {
-        0x06 => 0,
+    let length = match kind & !UNSIGNED {
         0x01 => 1,
-        0x02 | 0x0d => 2,
-        0x03 | 0x04 | 0x09 => 4,
+        0x02 => 2,
+        0x03 | 0x04 => 4,
         0x05 | 0x08 => 8,
-        0x07 | 0x0a | 0x0b | 0x0c => usize::from(fields.byte()?),
         _ => return fields.length_encoded_bytes().map(drop),
     };
     fields.bytes(length).map(drop)

@@ -1,5 +1,6 @@
 //! Letting ourselves in: what the target asks of an account, and what is answered.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use mysql_common::auth::plugins::{AuthProc, ChallengeResponsePlugin, Context, Response};
@@ -103,7 +104,13 @@ impl Authentication {
 
     fn answer(&mut self, challenge: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
         let secret = Secret { password: self.password.as_bytes(), challenge: &self.challenge };
-        match self.process.run(secret, challenge) {
+        let process = &mut self.process;
+        // A key that is cut makes the library panic.
+        let answer = catch_unwind(AssertUnwindSafe(|| process.run(secret, challenge)));
+        let Ok(answer) = answer else {
+            return Err(Refused(format!("what it asks by {} makes no sense", self.plugin.escape_ascii())));
+        };
+        match answer {
             Ok(Response::Next { packet } | Response::Last { packet }) => Ok(packet),
             Err(error) => {
                 let plugin = self.plugin.escape_ascii();

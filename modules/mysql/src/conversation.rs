@@ -21,6 +21,7 @@ use tcpcopy_plugin_api::{Actions, Conversation, Depth, GiveUp, Side};
 use crate::compression::Compression;
 use crate::configuration::Settings;
 use crate::conversation::answers::OnlineStream;
+use crate::conversation::commands::Unframed;
 use crate::conversation::entry::Entering;
 use crate::conversation::restoration::Restoration;
 use crate::greeting::Greeting;
@@ -31,7 +32,7 @@ use crate::session::Session;
 use crate::sql::Digests;
 
 /// A snapshot begins with the version of its form.
-const SNAPSHOT_VERSION: u8 = 2;
+const SNAPSHOT_VERSION: u8 = 3;
 const NO_DEFAULT: &str =
     "the connection was joined in its middle, and there is no [default_account] to log in with";
 const LOST_ANSWER: &str = "what the target answered was lost on the way back";
@@ -61,6 +62,7 @@ pub(crate) struct MysqlConversation {
     /// The present turn consists of words that get no answer so far.
     is_turn_begun: bool,
     file: File,
+    unframed: Unframed,
     /// What the user says is left out up to the end of its transaction.
     skips_transaction: bool,
     /// The user's session is being reset: nothing more is said until it is.
@@ -132,8 +134,10 @@ enum File {
     NotWanted,
     /// The target waits for a packet of that number.
     Wanted(u8),
-    /// Parts of it were said.
+    /// Parts of it were said; the next has that number.
     Coming(u8),
+    /// Parts of it were left out, since the target does not ask for it; the next has that number.
+    LeftOut(u8),
 }
 
 /// What another conversation needs to go on.
@@ -169,6 +173,7 @@ impl MysqlConversation {
             is_in_prologue: false,
             is_turn_begun: false,
             file: File::NotWanted,
+            unframed: Unframed::default(),
             skips_transaction: false,
             is_resetting: false,
             carries_attributes: None,
@@ -224,6 +229,9 @@ impl MysqlConversation {
     }
 
     fn lose_online(&mut self, actions: &mut Actions) {
+        if self.online == OnlinePlace::Unwanted {
+            return;
+        }
         self.online = OnlinePlace::Lost;
         self.online_reader = ResponseReader::new(self.online_reader.dialect());
         self.online_stream.clear();
@@ -257,16 +265,15 @@ impl Conversation for MysqlConversation {
         Ok(())
     }
 
-    fn missing(&mut self, side: Side, count: u64, actions: &mut Actions) -> Result<(), GiveUp> {
+    /// Bytes of a packet that was passed over are not told of.
+    fn missing(&mut self, side: Side, _: u64, actions: &mut Actions) -> Result<(), GiveUp> {
         match side {
-            Side::Target if !self.target_reader.miss(count) => Err(GiveUp::new(LOST_ANSWER)),
-            Side::Online if self.online != OnlinePlace::Unwanted => {
-                if self.online_stream.is_compressed() || !self.online_reader.miss(count) {
-                    self.lose_online(actions);
-                }
+            Side::Target => Err(GiveUp::new(LOST_ANSWER)),
+            Side::Online => {
+                self.lose_online(actions);
                 Ok(())
             }
-            _ => Ok(()),
+            Side::Client => Ok(()),
         }
     }
 
@@ -288,6 +295,7 @@ impl Conversation for MysqlConversation {
         self.target = TargetPlace::Greeting;
         self.target_reader = ResponseReader::default();
         self.file = File::NotWanted;
+        self.unframed = Unframed::default();
         self.is_turn_begun = false;
         self.is_resetting = false;
         let is_withdrawn = self.ledger.withdraw();

@@ -103,8 +103,6 @@ pub(crate) struct ResponseReader {
     dialect: Dialect,
     place: Place,
     reply: Reply,
-    /// Bytes of a packet that were passed over before they came.
-    ahead: u64,
     /// The next packet goes on with a row that has begun.
     is_continued: bool,
 }
@@ -127,18 +125,10 @@ impl ResponseReader {
             return (0, Heard::Part);
         };
         let total = header.total() as u64;
-        self.ahead = total.saturating_sub(input.len() as u64);
         if std::mem::replace(&mut self.is_continued, header.is_continued()) {
             return (total, Heard::Part);
         }
         (total, self.step(telling, header.payload, form))
-    }
-
-    /// `count` bytes were lost that would have come next. Whether they were of a packet that was passed over anyway.
-    pub(crate) fn miss(&mut self, count: u64) -> bool {
-        let is_within = count <= self.ahead;
-        self.ahead = self.ahead.saturating_sub(count);
-        is_within
     }
 
     fn step(&mut self, telling: &[u8], length: usize, form: Form) -> Heard {
@@ -452,18 +442,6 @@ mod tests {
         bytes.extend_from_slice(&packet(6, EOF));
         let heard = hear(OLD, Form::Results, &bytes, bytes.len());
         assert!(matches!(heard[..], [Heard::Reply(Reply { rows: 1, .. })]), "{heard:?}");
-    }
-
-    #[test]
-    fn losses_within_a_row_are_no_matter() {
-        let mut reader = ResponseReader::new(NEW);
-        let bytes = said(&[b"\x01", COLUMN]);
-        reader.read(&bytes, Form::Results);
-        reader.read(&bytes[5..], Form::Results);
-        let row = packet(3, &[b'x'; 1000]);
-        assert_eq!(reader.read(&row[..100], Form::Results).0, 1004);
-        assert!(reader.miss(904));
-        assert!(!reader.miss(1));
     }
 
     proptest! {

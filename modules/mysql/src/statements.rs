@@ -3,7 +3,7 @@
 //! Each server numbers the statements of a connection by itself. A user names those of production, the target knows them by
 //! others, and by new ones on every new connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,11 +62,13 @@ pub(crate) enum Meant {
 pub(crate) struct Statements {
     prepared: BTreeMap<Ordinal, Statement>,
     by_online: BTreeMap<u32, Ordinal>,
+    /// Those whose number at the online server is not known so far.
+    unnamed: BTreeSet<Ordinal>,
     /// Preparations so far, those by text among them: servers number both together.
     preparations: u64,
     last: Option<Ordinal>,
     /// Those that the user has closed.
-    closed: Vec<Ordinal>,
+    closed: BTreeSet<Ordinal>,
     /// Bytes of texts that are kept.
     kept: usize,
     /// How far the online server's numbers are ahead of ours; `None` while nothing is known of them.
@@ -96,6 +98,7 @@ impl Statements {
         let statement =
             Statement { preparation, label, online: None, target, types: Vec::new(), owes_types: false };
         self.prepared.insert(ordinal, statement);
+        self.unnamed.insert(ordinal);
         ordinal
     }
 
@@ -104,8 +107,9 @@ impl Statements {
         self.preparations += 1;
     }
 
-    /// The online server has answered to a preparation; `None`: it failed, or the answer is not known.
+    /// The online server has answered to a preparation; `None`: it failed.
     pub(crate) fn learn_online(&mut self, ordinal: Ordinal, id: Option<u32>) {
+        self.unnamed.remove(&ordinal);
         let Some(statement) = self.prepared.get_mut(&ordinal) else { return };
         let Some(id) = id else { return };
         statement.online = Some(id);
@@ -134,21 +138,20 @@ impl Statements {
     /// not been yet.
     pub(crate) fn find(&mut self, id: StatementId, hears_online: bool) -> Meant {
         if id == StatementId::LAST {
-            return self.last.map_or(Meant::Unknown, Meant::Statement);
+            let last = self.last.filter(|last| self.prepared.contains_key(last));
+            return last.map_or(Meant::Unknown, Meant::Statement);
         }
         if let Some(ordinal) = self.by_online.get(&id.0) {
             return Meant::Statement(*ordinal);
         }
-        let mut unnamed = self.prepared.iter().filter(|(_, statement)| statement.online.is_none());
-        let Some((&oldest, _)) = unnamed.next() else { return Meant::Unknown };
+        let Some(&oldest) = self.unnamed.first() else { return Meant::Unknown };
         if hears_online {
             return Meant::NotYetKnown;
         }
         // Servers count: which one it is follows from any number that is known. Where none is, it is the oldest that
         // nobody has named so far.
         let ordinal = self.ahead.map_or(Some(oldest), |ahead| u64::from(id.0).checked_sub(ahead));
-        match ordinal.filter(|ordinal| self.prepared.get(ordinal).is_some_and(|known| known.online.is_none()))
-        {
+        match ordinal.filter(|ordinal| self.unnamed.contains(ordinal)) {
             Some(ordinal) => {
                 self.learn_online(ordinal, Some(id.0));
                 Meant::Statement(ordinal)
@@ -179,13 +182,14 @@ impl Statements {
     /// The user closes a statement. It is kept until that is [settled](Self::settle), as the execution before it may have
     /// to be said again.
     pub(crate) fn close(&mut self, ordinal: Ordinal) {
-        self.closed.push(ordinal);
+        self.closed.insert(ordinal);
     }
 
     /// Nothing said so far will be said again.
     pub(crate) fn settle(&mut self) {
-        let Self { prepared, by_online, kept, closed, .. } = self;
-        for ordinal in closed.drain(..) {
+        let Self { prepared, by_online, unnamed, kept, closed, .. } = self;
+        for ordinal in std::mem::take(closed) {
+            unnamed.remove(&ordinal);
             let Some(statement) = prepared.remove(&ordinal) else { continue };
             *kept -= statement.preparation.len();
             if let Some(online) = statement.online {

@@ -59,7 +59,7 @@ impl MysqlConversation {
             Heard::File if self.settings.read_only => {
                 return Err(GiveUp::new("the target asks for a file, which no statement that reads does"));
             }
-            Heard::File if self.file != File::NotWanted => {
+            Heard::File if matches!(self.file, File::Wanted(_) | File::Coming(_)) => {
                 return Err(GiveUp::new("the target asks for a file before it has the one it asked for"));
             }
             Heard::File => {
@@ -82,7 +82,7 @@ impl MysqlConversation {
         }
         self.apply(meaning, reply);
         self.ledger.settle(actions);
-        if self.ledger.owed_by_target() == 0 && !self.is_turn_begun {
+        if self.ledger.awaited_by_target().is_none() && !self.is_turn_begun {
             self.session.statements.settle();
         }
     }
@@ -113,7 +113,8 @@ impl MysqlConversation {
 
     pub(super) fn read_online(&mut self, input: &[u8], actions: &mut Actions) {
         let mut rest = input;
-        while !rest.is_empty() {
+        // What came out of one frame may be several answers.
+        while !rest.is_empty() || (self.online == OnlinePlace::Following && self.online_stream.has_unread()) {
             let dealt = match self.online {
                 OnlinePlace::Unwanted | OnlinePlace::Lost => {
                     actions.take(rest.len() as u64);
@@ -224,8 +225,9 @@ fn read_leave_taking(input: &[u8], actions: &mut Actions) -> Result<u64, GiveUp>
 pub(super) struct OnlineStream {
     greeting: Option<Greeting>,
     compression: Option<Compression>,
-    /// What came out of frames and was not read.
+    /// What came out of frames, and how much of it was read.
     plain: Vec<u8>,
+    read: usize,
     /// Bytes of frames to come that were passed over.
     passed: u64,
 }
@@ -238,7 +240,12 @@ impl OnlineStream {
     /// The place is lost.
     pub(super) fn clear(&mut self) {
         self.plain.clear();
+        self.read = 0;
         self.passed = 0;
+    }
+
+    fn has_unread(&self) -> bool {
+        self.read < self.plain.len()
     }
 
     /// The login is over: what server and user agreed upon holds.
@@ -260,10 +267,10 @@ impl OnlineStream {
     ) -> Option<(u64, Heard)> {
         let mut dealt = 0;
         loop {
-            let skipped = self.passed.min(self.plain.len() as u64);
-            self.plain.drain(..skipped as usize);
+            let skipped = self.passed.min((self.plain.len() - self.read) as u64);
+            self.read += skipped as usize;
             self.passed -= skipped;
-            let (count, heard) = reader.read(&self.plain, form);
+            let (count, heard) = reader.read(self.plain.get(self.read..)?, form);
             self.passed += count;
             if heard != Heard::Part {
                 return Some((dealt as u64, heard));
@@ -271,6 +278,7 @@ impl OnlineStream {
             if count > 0 {
                 continue;
             }
+            self.plain.drain(..std::mem::take(&mut self.read));
             match compression.undo(input.get(dealt..)?, &mut self.plain).ok()? {
                 Some(length) => dealt += length,
                 None => return Some((dealt as u64, Heard::Part)),

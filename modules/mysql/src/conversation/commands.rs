@@ -13,6 +13,8 @@ use crate::requests::{Meaning, Request};
 
 const NOT_ASKED_FOR: &str = "a file that the target did not ask for";
 const INCOMPLETE: &str = "an incomplete command";
+/// What comes out of the user's frames before a command ends may not be more: a few bytes of a frame may be many.
+const MOST_PLAIN: usize = 64 << 20;
 
 impl MysqlConversation {
     pub(super) fn read_client(&mut self, input: &[u8], actions: &mut Actions) -> Result<(), GiveUp> {
@@ -47,22 +49,21 @@ impl MysqlConversation {
         input: &[u8],
         actions: &mut Actions,
     ) -> Result<Progress, GiveUp> {
-        let (mut plain, mut count) = (Vec::new(), 0);
-        loop {
-            let frame = compression.undo(input.get(count..).unwrap_or_default(), &mut plain);
-            let frame = frame.map_err(|_| GiveUp::new("the user's compressed packets make no sense"))?;
-            let Some(length) = frame else { return Ok(Progress::IsShort) };
-            count += length;
-            if ends_with_a_packet(&plain) {
-                break;
-            }
+        let mut unframed = std::mem::take(&mut self.unframed);
+        let is_whole = unframed.read(compression, input)?;
+        if !is_whole {
+            self.unframed = unframed;
+            return Ok(Progress::IsShort);
         }
         let mut speech = Speech::gathered(actions);
-        let mut rest = plain.as_slice();
+        let mut rest = unframed.plain.as_slice();
         while !rest.is_empty() {
             match self.read_packet(rest, &mut speech)? {
                 Progress::Dealt(count) => rest = rest.get(count..).unwrap_or_default(),
-                Progress::Waits if rest.len() == plain.len() => return Ok(Progress::Waits),
+                Progress::Waits if rest.len() == unframed.plain.len() => {
+                    self.unframed = unframed;
+                    return Ok(Progress::Waits);
+                }
                 _ => {
                     return Err(GiveUp::new(
                         "commands that wait for each other came in one compressed packet",
@@ -70,8 +71,8 @@ impl MysqlConversation {
                 }
             }
         }
-        speech.end(count);
-        Ok(Progress::Dealt(count))
+        speech.end(unframed.count);
+        Ok(Progress::Dealt(unframed.count))
     }
 
     /// Reads the packet that begins `input`.
@@ -90,8 +91,12 @@ impl MysqlConversation {
             self.pass(header, reason);
             return Ok(Progress::Dealt(header.total()));
         }
-        match header.sequence {
-            0 => self.read_command(header, input, speech),
+        match (header.sequence, self.file) {
+            // The numbers of a file's packets begin again behind 255.
+            (number, File::Coming(next) | File::LeftOut(next)) if number == next => {
+                Ok(self.read_file(header, input, speech))
+            }
+            (0, _) => self.read_command(header, input, speech),
             _ if self.is_unsure => Err(GiveUp::new("it was joined where no command begins")),
             _ => Ok(self.read_file(header, input, speech)),
         }
@@ -103,14 +108,17 @@ impl MysqlConversation {
         if self.file == File::NotWanted && self.may_be_asked_for_a_file() {
             return Progress::Waits;
         }
+        let next = header.sequence.wrapping_add(1);
         match self.file {
-            File::NotWanted => speech.leave_out(total, NOT_ASKED_FOR),
+            File::NotWanted | File::LeftOut(_) => {
+                speech.leave_out(total, NOT_ASKED_FOR);
+                self.file = if header.payload == 0 { File::NotWanted } else { File::LeftOut(next) };
+            }
             File::Wanted(_) | File::Coming(_) => {
                 if let File::Wanted(_) = self.file {
                     speech.actions.wait_for_target();
                 }
                 speech.say(input, total, 0, b"");
-                let next = header.sequence.wrapping_add(1);
                 self.file = if header.payload == 0 { File::NotWanted } else { File::Coming(next) };
             }
         }
@@ -139,7 +147,12 @@ impl MysqlConversation {
             return self.read_change_user(input, speech);
         }
         // What it forgets is what was set up before, and not what the user sets up next.
-        if self.is_resetting || (command == Command::ResetConnection && self.ledger.owed_by_target() > 0) {
+        if command == Command::ResetConnection {
+            self.end_file(speech);
+        }
+        let is_answered = self.ledger.awaited_by_target().is_none();
+        if self.is_resetting || (command == Command::ResetConnection && !is_answered) || self.owes_too_much()
+        {
             return Ok(Progress::Waits);
         }
         let decision = self.decide(command, payload, header)?;
@@ -159,6 +172,8 @@ impl MysqlConversation {
                 self.close_turn(command, speech);
                 self.has_quit |= command == Command::Quit;
                 self.is_resetting = command == Command::ResetConnection;
+                // Nothing of a transaction outlives that.
+                self.skips_transaction &= !self.is_resetting;
                 self.pass(header, None);
             }
         }
@@ -172,7 +187,7 @@ impl MysqlConversation {
     }
 
     /// Production did not ask for the file that the target waits for: it gets an empty one.
-    fn end_file(&mut self, speech: &mut Speech<'_>) {
+    pub(super) fn end_file(&mut self, speech: &mut Speech<'_>) {
         if let File::Wanted(sequence) | File::Coming(sequence) =
             std::mem::replace(&mut self.file, File::NotWanted)
         {
@@ -206,7 +221,7 @@ impl MysqlConversation {
     /// Words that get no answer are no reason to wait, unless the next command is about them.
     fn close_turn(&mut self, command: Command, speech: &mut Speech<'_>) {
         let may_end = self.is_turn_begun && !matches!(command, Command::SendLongData | Command::Quit);
-        if may_end && !speech.is_gathered() && self.ledger.owed_by_target() == 0 {
+        if may_end && !speech.is_gathered() && self.ledger.awaited_by_target().is_none() {
             speech.actions.complete_turn();
             self.is_turn_begun = false;
         }
@@ -227,10 +242,16 @@ impl MysqlConversation {
         }
         self.ledger.begin(entry);
         // More would be a place that was lost.
-        if self.ledger.len() > self.settings.limits.unanswered {
+        if self.ledger.len() > self.settings.limits.unanswered && self.online != OnlinePlace::Lost {
             self.lose_online(actions);
         }
         self.ledger.settle(actions);
+    }
+
+    /// Whether the target has so much to answer that a user who does not wait for answers has to.
+    fn owes_too_much(&self) -> bool {
+        let most = self.settings.limits.unanswered;
+        self.ledger.len() > most && self.ledger.owed_by_target() > most
     }
 }
 
@@ -256,16 +277,47 @@ fn say_edited(
     Ok(())
 }
 
-/// Whether the last packet of `plain` is whole and ends its command.
-fn ends_with_a_packet(plain: &[u8]) -> bool {
-    let mut rest = plain;
-    let mut is_continued = false;
-    while let Some(header) = Header::read(rest) {
-        let Some(behind) = rest.get(header.total()..) else { return false };
-        rest = behind;
-        is_continued = header.is_continued();
+/// Frames at the beginning of what the user says that were read, while more are needed, or something has to happen first.
+/// They are given again with every call, and read once.
+#[derive(Debug, Default)]
+pub(super) struct Unframed {
+    /// What was in them.
+    plain: Vec<u8>,
+    /// Their length.
+    count: usize,
+    /// How much of `plain` are whole packets, and whether the last of them goes on with the next.
+    walked: usize,
+    is_continued: bool,
+}
+
+impl Unframed {
+    /// Reads frames on, up to where one ends together with a command. Whether it does.
+    fn read(&mut self, compression: Compression, input: &[u8]) -> Result<bool, GiveUp> {
+        while self.count == 0 || !self.ends_with_a_command() {
+            if self.plain.len() > MOST_PLAIN {
+                return Err(GiveUp::new("a compressed command of the user has more than 64 MiB"));
+            }
+            let frame = compression.undo(input.get(self.count..).unwrap_or_default(), &mut self.plain);
+            match frame.map_err(|_| GiveUp::new("the user's compressed packets make no sense"))? {
+                Some(length) => self.count += length,
+                None => return Ok(false),
+            }
+        }
+        // Less may be given than was before.
+        Ok(self.count <= input.len())
     }
-    rest.is_empty() && !is_continued
+
+    /// Whether the last packet is whole and ends its command.
+    fn ends_with_a_command(&mut self) -> bool {
+        let mut rest = self.plain.get(self.walked..).unwrap_or_default();
+        while let Some(header) = Header::read(rest) {
+            let Some(behind) = rest.get(header.total()..) else { return false };
+            rest = behind;
+            self.walked += header.total();
+            self.is_continued = header.is_continued();
+        }
+        rest.is_empty() && !self.is_continued
+    }
 }
 
 /// Whether a stream that was joined in its middle is one of TLS records (RFC 8446 §5.1).

@@ -1,5 +1,7 @@
 //! What a session's user set, in order, to be set again on a new connection.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Something that was set, by text.
@@ -13,14 +15,17 @@ struct Setting {
 
 impl Setting {
     fn size(&self) -> usize {
-        size_of::<Self>() + self.key.len() + self.statement.as_ref().map_or(0, String::len)
+        size_of::<Self>() + 2 * self.key.len() + self.statement.as_ref().map_or(0, String::len)
     }
 }
 
 /// All that was set and holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Setup {
-    settings: Vec<Setting>,
+    /// In the order in which they were set.
+    settings: BTreeMap<u64, Setting>,
+    /// The place of each.
+    places: BTreeMap<String, u64>,
     /// Bytes that they take.
     size: usize,
     /// Something was set that there was no room for.
@@ -37,28 +42,31 @@ impl Setup {
             return;
         }
         self.size += setting.size();
-        self.settings.push(setting);
+        let place = self.settings.last_key_value().map_or(0, |(place, _)| place + 1);
+        self.places.insert(setting.key.clone(), place);
+        self.settings.insert(place, setting);
     }
 
     /// Something is as if it had not been set.
     pub(super) fn drop(&mut self, key: &str) {
-        self.settings.retain(|setting| setting.key != key);
-        self.size = self.settings.iter().map(Setting::size).sum();
+        let place = self.places.remove(key);
+        let dropped = place.and_then(|place| self.settings.remove(&place));
+        self.size -= dropped.map_or(0, |setting| setting.size());
     }
 
     /// Whether that was set.
     pub(super) fn knows(&self, key: &str) -> bool {
-        self.settings.iter().any(|setting| setting.key == key)
+        self.places.contains_key(key)
     }
 
     /// The statements that set it again, in order.
     pub(super) fn statements(&self) -> impl Iterator<Item = &str> {
-        self.settings.iter().filter_map(|setting| setting.statement.as_deref())
+        self.settings.values().filter_map(|setting| setting.statement.as_deref())
     }
 
     /// A phrase for each thing that a new connection does not get.
     pub(crate) fn losses(&self) -> impl Iterator<Item = &'static str> {
-        let untold = self.settings.iter().filter(|setting| setting.statement.is_none());
+        let untold = self.settings.values().filter(|setting| setting.statement.is_none());
         let cut = self.is_cut.then_some(
             "more was set than limits.settings_kib keeps: not all of it is set on a new connection",
         );

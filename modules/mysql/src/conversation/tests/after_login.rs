@@ -304,6 +304,87 @@ fn a_compressed_connection_is_said_without_the_compression() {
 }
 
 #[test]
+fn the_packets_of_a_file_are_numbered_again_behind_255() {
+    let load = query("LOAD DATA LOCAL INFILE 'f' INTO TABLE t");
+    // The 255th looks like a command.
+    let file: Vec<u8> = (0..300_u32)
+        .flat_map(|number| {
+            packet((number + 2) as u8, if number == 254 { b"\x03DROP TABLE t" } else { b"1,2\n" })
+        })
+        .chain(packet(302_u32 as u8, b""))
+        .collect();
+    let next = query("SELECT 1");
+    let transcript = in_().client(&load).client(&file).client(&next);
+    let asked = transcript.clone().target(said(1, &[b"\xfbf"])).target(packet(47, OK));
+    assert_eq!(behind_login(&play(&module(""), &asked)), [&load[..], &file, &next].concat());
+    let refused = transcript.target(said(1, &[b"\xff\x28\x04#42000no"]));
+    let outcome = play(&module(""), &refused);
+    assert_eq!(behind_login(&outcome), [&load[..], &next].concat());
+    assert_eq!(outcome.discarded["a file that the target did not ask for"], file.len() as u64);
+}
+
+#[test]
+fn a_file_that_production_did_not_ask_for_is_ended_before_a_reset() {
+    let load = query("LOAD DATA LOCAL INFILE 'f' INTO TABLE t");
+    let reset = command(0x1f, b"");
+    let transcript = in_().client(&load).target(said(1, &[b"\xfbf"])).client(&reset).target(packet(3, OK));
+    let said = behind_login(&play(&module(""), &transcript));
+    assert_eq!(said, [&load[..], &packet(2, b""), &reset].concat());
+}
+
+#[test]
+fn a_preparation_that_failed_names_no_statement() {
+    let error: &[u8] = b"\xff\x28\x04#42000no";
+    let transcript = in_()
+        .client(command(0x16, b"SELEC 1"))
+        .online(said(1, &[error]))
+        .target(said(1, &[error]))
+        .client(execute(77, b"\0\x01\0\0\0"))
+        .client(query("SELECT 1"));
+    assert!(behind_login(&play(&module("compare = true"), &transcript)).ends_with(&query("SELECT 1")));
+}
+
+#[test]
+fn the_last_statement_is_none_once_it_was_closed() {
+    let transcript = in_()
+        .client(command(0x16, b"SELECT 1"))
+        .target(prepared(1, 0))
+        .client(command(0x19, &[0xff; 4]))
+        .client(query("SELECT 1"))
+        .target(rows(1))
+        .client(execute(u32::MAX, b"\0\x01\0\0\0"))
+        .client(query("SELECT 2"));
+    assert!(behind_login(&play(&module(""), &transcript)).ends_with(&query("SELECT 2")));
+}
+
+#[test]
+fn losses_within_a_row_are_no_matter() {
+    let row = packet(4, &[b'x'; 1000]);
+    let begun = in_().client(query("SELECT a FROM t")).target(said(1, &[b"\x01", COLUMN, EOF]));
+    let lost = |first: usize, count| {
+        let side = tcpcopy_plugin_api::Side::Target;
+        let transcript = begun.clone().target(&row[..first]).missing(side, count).target(packet(5, EOF));
+        play(&module(""), &transcript)
+    };
+    assert_eq!(lost(100, 904).connection().completed.len(), 2);
+    assert!(lost(100, 905).gave_up.is_some());
+    assert!(lost(1004, 50).gave_up.is_some());
+}
+
+#[test]
+fn a_key_that_makes_no_sense_refuses_the_account() {
+    let switch = [&b"\xfesha256_password\0"[..], &[b'z'; 20]].concat();
+    let key = b"\x01-----BEGIN PUBLIC KEY-----\nMFwwDQYJ\n-----END PUBLIC KEY-----\n";
+    let transcript = Transcript::new()
+        .target(greets(TARGET))
+        .client(login(USUAL))
+        .target(said(2, &[&switch]))
+        .target(said(4, &[key]));
+    let reason = play(&module(""), &transcript).gave_up.unwrap();
+    assert!(reason.contains("makes no sense"), "{reason}");
+}
+
+#[test]
 fn an_incomplete_command_of_a_user_who_left_is_counted() {
     let transcript = in_().client(&query("SELECT 1")[..7]).ends(tcpcopy_plugin_api::Side::Client);
     assert_eq!(play(&module(""), &transcript).discarded["an incomplete command"], 7);

@@ -153,3 +153,20 @@ fn no_file_is_said() {
     assert_eq!(behind_login(&outcome), query("SELECT 1"));
     assert!(outcome.gave_up.unwrap().contains("asks for a file"));
 }
+
+#[test]
+fn attributes_are_passed_over_as_the_server_does() {
+    // 9 bytes behind a type that says how long it is: what a server executes begins behind them.
+    for kind in [6_u16, 13, 9, 0x103] {
+        let attributes = [&[1, 1, 0, 1][..], &kind.to_le_bytes(), b"\x01n\x09"].concat();
+        let text = "SELECT 'INSERT INTO t VALUES (1) -- '";
+        let said = command(3, &[&attributes, text.as_bytes()].concat());
+        let transcript = Transcript::new()
+            .target(greets(TARGET))
+            .client(login(USUAL | 1 << 27))
+            .target(super::script::said(2, &[OK]))
+            .client(said);
+        let outcome = play(&module(READ_ONLY), &transcript);
+        assert_eq!(behind_login(&outcome), b"", "type {kind}");
+    }
+}
