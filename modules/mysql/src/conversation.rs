@@ -194,11 +194,15 @@ impl MysqlConversation {
         };
         if !connected {
             session.statements.adopt();
-            return Self { session, said_login, ..joined };
         }
-        let mut resumed = Self { session, said_login, greeting, is_unsure: false, ..joined };
-        resumed.target = TargetPlace::Ready;
-        resumed.target_reader = ResponseReader::new(resumed.target_dialect());
+        let mut resumed = Self { session, said_login, ..joined };
+        if connected {
+            resumed.greeting = greeting;
+            resumed.is_unsure = false;
+            resumed.target = TargetPlace::Ready;
+            resumed.target_reader = ResponseReader::new(resumed.target_dialect());
+        }
+        resumed.judge_statements();
         resumed
     }
 

@@ -13,6 +13,9 @@ const NO_PAD: u16 = 1024;
 /// MariaDB's collations of utf8mb3 and utf8mb4 by version 14 of Unicode.
 const UCA_1400: std::ops::Range<u16> = 2048..2560;
 
+/// Collations up to this every server knows; one that does not know another takes its own.
+const KNOWN_TO_ALL: u16 = 247;
+
 /// What is known of how the target reads a text, the most first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reading {
@@ -27,11 +30,16 @@ pub(crate) enum Reading {
 impl Reading {
     /// Of the character set of a collation; of one that is not told, or that servers do not know, the target's own.
     pub(crate) fn of(collation: Option<u16>, greeting: &Greeting) -> Self {
-        match collation.and_then(Self::of_collation) {
-            Some(reading) => reading,
+        let own = match greeting.collation {
             // One of MariaDB's, all for Unicode, of whose number the greeting shows the lower eight bits.
-            None if greeting.collation == 0 => Self::LikeUs,
-            None => Self::of_collation(greeting.collation.into()).unwrap_or(Self::NotKnown),
+            0 => Self::LikeUs,
+            number => Self::of_collation(number.into()).unwrap_or(Self::NotKnown),
+        };
+        let told = collation.and_then(|number| Some((number, Self::of_collation(number)?)));
+        match told {
+            Some((number, reading)) if number <= KNOWN_TO_ALL => reading,
+            Some((_, reading)) => reading.max(own),
+            None => own,
         }
     }
 

@@ -160,6 +160,12 @@ impl Statements {
         }
     }
 
+    /// The payloads of all preparations; empty where one was too long to be kept.
+    pub(crate) fn preparations(&self) -> Vec<(Ordinal, Vec<u8>)> {
+        let all = self.prepared.iter();
+        all.map(|(ordinal, statement)| (*ordinal, statement.preparation.clone())).collect()
+    }
+
     pub(crate) fn get(&self, ordinal: Ordinal) -> Option<&Statement> {
         self.prepared.get(&ordinal)
     }

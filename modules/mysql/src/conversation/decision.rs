@@ -129,7 +129,8 @@ impl MysqlConversation {
 
     fn decide_preparation(&mut self, payload: &[u8], is_whole: bool) -> Decision {
         let text = payload.get(1..).unwrap_or_default();
-        let refusal = self.refusal(text, is_whole, &[]);
+        let kills = is_whole && sql::effects(text).contains(&Effect::Kill);
+        let refusal = self.refusal(text, is_whole, if kills { &[Effect::Kill] } else { &[] });
         let label = self.label(text);
         let kept = if is_whole { payload } else { &[] };
         let target = if refusal.is_some() { AtTarget::HeldBack } else { AtTarget::Awaited };
@@ -151,6 +152,16 @@ impl MysqlConversation {
         match refusal {
             Some(reason) => Decision::LeaveOut(reason, meaning),
             None => Decision::Say { edit: None, meaning, label: format!("(prepare) {label}") },
+        }
+    }
+
+    /// What another conversation let pass is judged by this one's settings.
+    pub(super) fn judge_statements(&mut self) {
+        for (ordinal, preparation) in self.session.statements.preparations() {
+            let text = preparation.get(1..).unwrap_or_default();
+            if self.refusal(text, !preparation.is_empty(), &[]).is_some() {
+                self.session.statements.prepare_again(ordinal, AtTarget::HeldBack);
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! What is held back where only reading is allowed.
 
 use tcpcopy_plugin_api::testing::Transcript;
+use tcpcopy_plugin_api::{Configuration, ConfigurationError, Conversation, Module, SessionInfo};
 
 use super::script::*;
+use crate::Mysql;
 
 const READ_ONLY: &str = "read_only = true";
 /// The status of a server to which a backslash is an ordinary character, in its answer that all is well.
@@ -169,4 +171,56 @@ fn attributes_are_passed_over_as_the_server_does() {
         let outcome = play(&module(READ_ONLY), &transcript);
         assert_eq!(behind_login(&outcome), b"", "type {kind}");
     }
+}
+
+#[test]
+fn a_collation_that_the_target_may_not_know_is_perhaps_its_own() {
+    let transcript = |collation| {
+        let greeted = Transcript::new().target(greets_by_default(GBK, 2)).client(login_in(collation, USUAL));
+        greeted.target(said(2, &[OK])).client(query(DISGUISED))
+    };
+    assert_eq!(behind_login(&play(&module(READ_ONLY), &transcript(255))), b"");
+}
+
+/// A module that is replaced by another.
+struct Replaced {
+    first: Mysql,
+    second: Mysql,
+}
+
+impl Module for Replaced {
+    fn configure(_: &Configuration<'_>) -> Result<Self, ConfigurationError> {
+        Err(ConfigurationError::new("it is made by a test"))
+    }
+
+    fn open(&self, session: &SessionInfo) -> Box<dyn Conversation> {
+        self.first.open(session)
+    }
+
+    fn resume(&self, session: &SessionInfo, snapshot: &[u8]) -> Box<dyn Conversation> {
+        self.second.resume(session, snapshot)
+    }
+}
+
+#[test]
+fn what_was_prepared_before_is_judged_when_only_reading_is_allowed() {
+    let transcript = in_()
+        .client(command(0x16, b"DELETE FROM t"))
+        .target(prepared(1, 0))
+        .client(command(0x16, b"SELECT 1"))
+        .target(prepared(2, 0))
+        .moves()
+        .client(execute(1, b"\0\x01\0\0\0"))
+        .client(execute(2, b"\0\x01\0\0\0"));
+    let module = Replaced { first: module(""), second: module(READ_ONLY) };
+    let outcome = tcpcopy_plugin_api::testing::play(&module, &transcript).unwrap();
+    assert_eq!(outcome.moves, 1);
+    assert!(behind_login(&outcome).ends_with(&execute(2, b"\0\x01\0\0\0")));
+    assert_eq!(outcome.discarded["of a statement that was held back"], 14);
+}
+
+#[test]
+fn a_kill_is_not_prepared_either() {
+    let outcome = play(&module(""), &in_().client(command(0x16, b"KILL 5")).client(query("SELECT 1")));
+    assert_eq!(behind_login(&outcome), query("SELECT 1"));
 }
