@@ -242,16 +242,19 @@ impl HttpConversation {
 
     /// The last byte of the request is dealt with.
     fn end_request(&mut self, actions: &mut Actions) {
-        let is_unanswered = matches!(self.target, TargetPlace::Following)
-            && self.ledger.newest().is_some_and(|entry| entry.target == Awaited::Pending);
-        if let Some(entry) = self.ledger.newest() {
+        self.reading = Reading::Head;
+        let newest = self.ledger.newest();
+        let is_unanswered = newest.as_ref().is_some_and(|entry| entry.target == Awaited::Pending);
+        if let Some(entry) = newest {
             entry.heard_at = Some(actions.at());
         }
-        self.reading = Reading::Head;
-        match (self.may_switch, is_unanswered) {
-            (true, true) => self.reading = Reading::Switching,
-            (true, false) => self.await_head(Doubt::Unswitched),
-            (false, _) => {}
+        if !self.may_switch || !matches!(self.target, TargetPlace::Following) {
+            return; // or whether the target changes the protocol is not known
+        }
+        if is_unanswered {
+            self.reading = Reading::Switching;
+        } else {
+            self.await_head(Doubt::Unswitched);
         }
     }
 

@@ -220,3 +220,15 @@ fn a_refused_upgrade_is_told_apart_until_the_next_request() {
     let outcome = play("", &transcript);
     assert_eq!((outcome.moves, outcome.said()), (0, UPGRADE.as_bytes()));
 }
+
+#[test]
+fn where_answers_are_not_known_frames_are_forwarded() {
+    let transcript = Transcript::new()
+        .client(GET.repeat(2))
+        .missing(Side::Target, 10)
+        .client(UPGRADE)
+        .target(SWITCHING)
+        .client(FRAME);
+    let outcome = play("", &transcript);
+    assert!(outcome.said().ends_with(FRAME) && outcome.gave_up.is_none());
+}
