@@ -249,7 +249,7 @@ impl HttpConversation {
             entry.heard_at = Some(actions.at());
         }
         if !self.may_switch || !matches!(self.target, TargetPlace::Following) {
-            return; // or whether the target changes the protocol is not known
+            return; // in another protocol whose beginning nobody sees, anything may follow
         }
         if is_unanswered {
             self.reading = Reading::Switching;
