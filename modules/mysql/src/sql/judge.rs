@@ -16,9 +16,9 @@ use super::words::{NO_READ, STATEMENTS, find};
 
 /// Parentheses within parentheses.
 const DEEPEST: usize = 200;
-/// Tokens of a text that the crate's parser is asked about. `1+1+1…` is a tree as deep as it is long, which takes that much
-/// stack to be dropped.
-const MOST_PARSED: usize = 1000;
+/// Tokens of a text that the crate's parser is asked about. `1+1+1…` and `JOIN a JOIN a…` are trees as deep as they are long,
+/// which take that much stack to be made and dropped: 500 joins 2 MiB.
+const MOST_PARSED: usize = 400;
 
 /// Why a text is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
