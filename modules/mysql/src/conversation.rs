@@ -87,8 +87,11 @@ type Reason = Cow<'static, str>;
 enum UserPlace {
     /// Before the login.
     Login,
-    /// Behind it, in what production asked beside it.
-    Rounds,
+    /// Behind it, or behind a change of the user, in what production asked beside it.
+    Rounds {
+        /// In frames of a compressed connection.
+        is_framed: bool,
+    },
     /// Between commands.
     Commands,
     /// In a command that is continued by the next packet: said, or left out for that reason.

@@ -13,6 +13,7 @@ use crate::requests::{Meaning, Request};
 
 const NOT_ASKED_FOR: &str = "a file that the target did not ask for";
 const INCOMPLETE: &str = "an incomplete command";
+pub(super) const NO_FRAMES: &str = "the user's compressed packets make no sense";
 /// What comes out of the user's frames before a command ends may not be more: a few bytes of a frame may be many.
 const MOST_PLAIN: usize = 64 << 20;
 
@@ -22,7 +23,10 @@ impl MysqlConversation {
         while !rest.is_empty() {
             let progress = match (&self.user, self.compression()) {
                 (UserPlace::Login, _) => self.read_login(rest, actions)?,
-                (UserPlace::Rounds, _) => self.read_round(rest, actions),
+                (UserPlace::Rounds { is_framed: true }, Some(compression)) => {
+                    self.read_framed_round(compression, rest, actions)?
+                }
+                (UserPlace::Rounds { .. }, _) => self.read_round(rest, actions),
                 _ if !matches!(self.target, TargetPlace::Ready) => Progress::Waits,
                 (_, Some(compression)) => self.read_frames(compression, rest, actions)?,
                 (_, None) => self.read_packet(rest, &mut Speech::direct(actions))?,
@@ -298,7 +302,7 @@ impl Unframed {
                 return Err(GiveUp::new("a compressed command of the user has more than 64 MiB"));
             }
             let frame = compression.undo(input.get(self.count..).unwrap_or_default(), &mut self.plain);
-            match frame.map_err(|_| GiveUp::new("the user's compressed packets make no sense"))? {
+            match frame.map_err(|_| GiveUp::new(NO_FRAMES))? {
                 Some(length) => self.count += length,
                 None => return Ok(false),
             }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use tcpcopy_plugin_api::ledger::{Awaited, Entry};
 use tcpcopy_plugin_api::{Actions, GiveUp};
 
+use super::commands::NO_FRAMES;
 use super::speech::Speech;
 use super::{MysqlConversation, OnlinePlace, Progress, TargetPlace, UserPlace};
 use crate::authentication::{Authentication, Step};
 use crate::command::{Command, Form};
+use crate::compression::Compression;
 use crate::configuration::Account;
 use crate::greeting::{Greeting, NoGreeting};
 use crate::login::{Login, NoLogin};
@@ -72,6 +74,24 @@ impl MysqlConversation {
         Progress::Dealt(header.total())
     }
 
+    /// The same in a frame of its own.
+    pub(super) fn read_framed_round(
+        &mut self,
+        compression: Compression,
+        input: &[u8],
+        actions: &mut Actions,
+    ) -> Result<Progress, GiveUp> {
+        let mut plain = Vec::new();
+        let frame = compression.undo(input, &mut plain).map_err(|_| GiveUp::new(NO_FRAMES))?;
+        let Some(length) = frame else { return Ok(Progress::IsShort) };
+        if Header::read(&plain).is_some_and(|header| header.sequence == 0) {
+            self.user = UserPlace::Commands;
+            return Ok(Progress::Dealt(0));
+        }
+        actions.replace(length as u64, b"");
+        Ok(Progress::Dealt(length))
+    }
+
     /// The user becomes another one.
     pub(super) fn read_change_user(
         &mut self,
@@ -98,6 +118,8 @@ impl MysqlConversation {
         self.begin_turn(speech);
         speech.say(input, header.total(), header.total(), &packet(0, &ours));
         self.await_entry(entering, login, speech.actions);
+        // Of the first login they come before the compression begins.
+        self.user = UserPlace::Rounds { is_framed: speech.is_gathered() };
         Ok(Progress::Dealt(header.total()))
     }
 
@@ -179,7 +201,7 @@ impl MysqlConversation {
     /// The login or change of the user was said: its answer is awaited.
     fn await_entry(&mut self, entering: Entering, login: Login, actions: &Actions) {
         self.target = TargetPlace::Entering(Box::new(entering));
-        self.user = UserPlace::Rounds;
+        self.user = UserPlace::Rounds { is_framed: false };
         self.is_turn_begun = false;
         let meaning = Meaning::Login(Box::new(login));
         let label = if self.session.login.is_some() { Command::ChangeUser.label() } else { "(login)" };

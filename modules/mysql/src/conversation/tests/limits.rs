@@ -173,3 +173,18 @@ fn a_change_of_the_user_is_no_longer_than_a_login() {
     let outcome = tcpcopy_plugin_api::testing::play(&module(""), &in_().client(change)).unwrap();
     assert_eq!(outcome.gave_up.unwrap(), "a change of the user is longer than any is");
 }
+
+#[test]
+fn what_a_change_of_the_user_is_asked_beside_it_comes_in_frames_too() {
+    use in_one_call::{frame, in_compressed};
+    let change = command(0x11, b"app\0\x14abcdefghijklmnopqrstshop\0\x2d\0mysql_native_password\0");
+    let transcript = in_compressed()
+        .client(frame(&change, false))
+        .target(said(1, &[OK]))
+        .client(frame(&packet(3, b"abcdefghijklmnopqrst"), false))
+        .client(frame(&query("SELECT 1"), false))
+        .target(rows(1))
+        .client(frame(&query("SELECT 2"), false));
+    let said = behind_login(&play(&module(""), &transcript));
+    assert!(said.ends_with(&[query("SELECT 1"), query("SELECT 2")].concat()), "{}", said.escape_ascii());
+}
