@@ -26,7 +26,8 @@ pub(crate) enum Meaning {
     /// The user is let in as that one.
     Login(Box<Login>),
     Database(Vec<u8>),
-    Effects(Vec<Effect>),
+    /// What the statements of a text do, one after the other.
+    Effects(Vec<Vec<Effect>>),
     /// A statement is prepared.
     Prepared(Ordinal),
     Reset,

@@ -50,6 +50,8 @@ pub(crate) struct Reply {
     pub(crate) status: Option<u16>,
     /// The statement that was prepared.
     pub(crate) prepared: Option<Prepared>,
+    /// Results before the last, of a text of several statements.
+    pub(crate) results_before: u32,
 }
 
 /// A statement as a server knows it.
@@ -248,6 +250,7 @@ impl ResponseReader {
             return self.complete(status);
         }
         self.place = Place::First;
+        self.reply.results_before += 1;
         Heard::Part
     }
 

@@ -192,7 +192,7 @@ mod tests {
     /// A session whose user has said these texts.
     fn after(texts: &[&str]) -> Session {
         let mut session = Session::new(true);
-        for effect in texts.iter().flat_map(|text| effects(text.as_bytes())) {
+        for effect in texts.iter().flat_map(|text| effects(text.as_bytes())).flatten() {
             session.apply(effect, MOST);
         }
         session

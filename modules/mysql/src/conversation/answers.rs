@@ -95,16 +95,16 @@ impl MysqlConversation {
         if let Meaning::Prepared(ordinal) = meaning {
             return self.session.statements.learn_target(ordinal, reply.prepared);
         }
-        if reply.error != 0 {
-            return;
-        }
         match meaning {
+            // Those before the one that failed were obeyed.
+            Meaning::Effects(effects) => {
+                let count = if reply.error == 0 { effects.len() } else { reply.results_before as usize };
+                let most = self.settings.limits.settings;
+                effects.into_iter().take(count).flatten().for_each(|effect| self.session.apply(effect, most));
+            }
+            _ if reply.error != 0 => {}
             Meaning::Login(login) => self.session.begin(*login),
             Meaning::Database(name) => self.session.use_database(Some(name)),
-            Meaning::Effects(effects) => {
-                let most = self.settings.limits.settings;
-                effects.into_iter().for_each(|effect| self.session.apply(effect, most));
-            }
             Meaning::Reset => self.session.reset(),
             Meaning::Option(option) => self.session.option = Some(option),
             Meaning::Nothing | Meaning::Prepared(_) => {}

@@ -113,7 +113,7 @@ impl MysqlConversation {
             return Decision::leave_out("attributes that make no sense");
         };
         let effects = if is_whole { sql::effects(text) } else { Vec::new() };
-        if effects.iter().any(|effect| matches!(effect, Effect::PrepareText { .. })) {
+        if effects.iter().flatten().any(|effect| matches!(effect, Effect::PrepareText { .. })) {
             self.pass_statement_number();
         }
         if let Some(reason) = self.refusal(text, is_whole, &effects) {
@@ -129,8 +129,9 @@ impl MysqlConversation {
 
     fn decide_preparation(&mut self, payload: &[u8], is_whole: bool) -> Decision {
         let text = payload.get(1..).unwrap_or_default();
-        let kills = is_whole && sql::effects(text).contains(&Effect::Kill);
-        let refusal = self.refusal(text, is_whole, if kills { &[Effect::Kill] } else { &[] });
+        let kills = is_whole && sql::effects(text).iter().flatten().any(|effect| *effect == Effect::Kill);
+        let effects = if kills { vec![vec![Effect::Kill]] } else { Vec::new() };
+        let refusal = self.refusal(text, is_whole, &effects);
         let label = self.label(text);
         let kept = if is_whole { payload } else { &[] };
         let target = if refusal.is_some() { AtTarget::HeldBack } else { AtTarget::Awaited };
@@ -166,15 +167,14 @@ impl MysqlConversation {
     }
 
     /// Why a text is left out.
-    fn refusal(&mut self, text: &[u8], is_whole: bool, effects: &[Effect]) -> Option<Reason> {
-        if effects.contains(&Effect::Kill) {
+    fn refusal(&mut self, text: &[u8], is_whole: bool, effects: &[Vec<Effect>]) -> Option<Reason> {
+        let has = |effect: &Effect| effects.iter().flatten().any(|known| known == effect);
+        if has(&Effect::Kill) {
             return Some(KILLS.into());
         }
         if self.skips_transaction {
-            self.skips_transaction = !effects
-                .iter()
-                .any(|effect| matches!(effect, Effect::BeginTransaction | Effect::EndTransaction));
-            if !effects.contains(&Effect::BeginTransaction) {
+            self.skips_transaction = !has(&Effect::BeginTransaction) && !has(&Effect::EndTransaction);
+            if !has(&Effect::BeginTransaction) {
                 return Some(OF_LOST_TRANSACTION.into());
             }
         }

@@ -57,21 +57,21 @@ const BEGINNINGS: [&str; 14] = [
 /// In longer texts named locks are not looked for.
 const LOOKED_THROUGH: usize = 4096;
 
-/// What each statement of a text leaves behind, in their order.
-pub(crate) fn effects(text: &[u8]) -> Vec<Effect> {
+/// What each statement of a text leaves behind, in their order; nothing where none leaves anything.
+pub(crate) fn effects(text: &[u8]) -> Vec<Vec<Effect>> {
     let mut effects = Vec::new();
     let lossy = String::from_utf8_lossy(text);
     if has_several(text) || begins_with_effect(&lossy) {
         let mut statement = Vec::new();
-        for token in Tokens::of(&lossy).chain(None) {
+        for token in Tokens::of(&lossy) {
             gather(token, &mut statement, &mut effects);
         }
-        effects_of(&statement, &mut effects);
+        effects.push(effects_of(&statement));
     }
     if text.len() <= LOOKED_THROUGH && names_lock(text) {
-        effects.push(Effect::NamedLock);
+        effects.push(vec![Effect::NamedLock]);
     }
-    effects
+    if effects.iter().all(Vec::is_empty) { Vec::new() } else { effects }
 }
 
 /// Whether there is a semicolon that is not the end.
@@ -94,16 +94,16 @@ fn names_lock(text: &[u8]) -> bool {
 }
 
 /// A token belongs to the statement that is being read, or ends it. Comments that are code are read as such.
-fn gather<'a>(token: Token<'a>, statement: &mut Vec<Token<'a>>, effects: &mut Vec<Effect>) {
+fn gather<'a>(token: Token<'a>, statement: &mut Vec<Token<'a>>, effects: &mut Vec<Vec<Effect>>) {
     match token.kind {
         Kind::Comment | Kind::Hint => {}
         Kind::Executable => {
             for inner in Tokens::of(token.executable()).filter(|inner| !inner.is_comment()) {
-                statement.push(inner);
+                gather(inner, statement, effects);
             }
         }
         Kind::Symbol(b';') => {
-            effects_of(statement, effects);
+            effects.push(effects_of(statement));
             statement.clear();
         }
         // Of a statement without an effect, the first token is enough: it may have millions.
@@ -112,12 +112,12 @@ fn gather<'a>(token: Token<'a>, statement: &mut Vec<Token<'a>>, effects: &mut Ve
     }
 }
 
-fn effects_of(statement: &[Token<'_>], effects: &mut Vec<Effect>) {
+fn effects_of(statement: &[Token<'_>]) -> Vec<Effect> {
     let is = |at: usize, word: &str| statement.get(at).is_some_and(|token| token.is_word(word));
     let name = |at: usize| statement.get(at).filter(|token| token.is_name()).map(Token::name);
     let has = |word: &str| statement.iter().any(|token| token.is_word(word));
     let effect = match statement.first().map(|token| token.text.to_ascii_uppercase()).as_deref() {
-        Some("SET") => return set_effects(statement, effects),
+        Some("SET") => return set_effects(statement),
         Some("USE") => name(1).map(|name| Effect::UseDatabase(is_utf8(&name).then_some(name))),
         Some("BEGIN") if !is(1, "NOT") => Some(Effect::BeginTransaction),
         Some("START") if is(1, "TRANSACTION") => Some(Effect::BeginTransaction),
@@ -139,7 +139,7 @@ fn effects_of(statement: &[Token<'_>], effects: &mut Vec<Effect>) {
         Some("KILL") => Some(Effect::Kill),
         _ => None,
     };
-    effects.extend(effect);
+    effect.into_iter().collect()
 }
 
 /// `AND CHAIN`: the next transaction begins at once.
@@ -166,7 +166,7 @@ fn text_of(tokens: &[Token<'_>]) -> String {
     text
 }
 
-fn set_effects(statement: &[Token<'_>], effects: &mut Vec<Effect>) {
+fn set_effects(statement: &[Token<'_>]) -> Vec<Effect> {
     let is = |at: usize, word: &str| statement.get(at).is_some_and(|token| token.is_word(word));
     let whole = |key: &str| Effect::Set {
         key: key.to_owned(),
@@ -175,19 +175,20 @@ fn set_effects(statement: &[Token<'_>], effects: &mut Vec<Effect>) {
     };
     let is_session = is(1, "SESSION") || is(1, "LOCAL");
     if is(1, "NAMES") {
-        effects.push(whole("names"));
+        vec![whole("names")]
     } else if is(1, "CHARSET") || (is(1, "CHARACTER") && is(2, "SET")) {
-        effects.push(whole("character set"));
+        vec![whole("character set")]
     } else if is(1, "ROLE") {
-        effects.push(whole("role"));
+        vec![whole("role")]
     } else if is_session && is(2, "TRANSACTION") {
-        effects.push(whole(if is(3, "ISOLATION") { "isolation level" } else { "transaction access" }));
+        vec![whole(if is(3, "ISOLATION") { "isolation level" } else { "transaction access" })]
     } else if !["PASSWORD", "DEFAULT", "TRANSACTION", "STATEMENT", "RESOURCE"].iter().any(|word| is(1, word))
     {
         let mut scope = Scope::Session;
-        for assignment in assignments(&statement[1..]) {
-            effects.extend(scope.effect_of(assignment));
-        }
+        let assignments = assignments(&statement[1..]);
+        assignments.into_iter().filter_map(|assignment| scope.effect_of(assignment)).collect()
+    } else {
+        Vec::new()
     }
 }
 
@@ -267,6 +268,10 @@ mod tests {
 
     use super::*;
 
+    fn flat(text: &[u8]) -> Vec<Effect> {
+        effects(text).into_iter().flatten().collect()
+    }
+
     fn set(key: &str, statement: &str) -> Effect {
         Effect::Set { key: key.to_owned(), statement: statement.to_owned(), value: Value::Told(vec![]) }
     }
@@ -301,7 +306,7 @@ mod tests {
             ),
             ("SET STATEMENT max_statement_time=1 FOR SELECT 1", vec![]),
         ] {
-            assert_eq!(effects(text.as_bytes()), expected, "{text}");
+            assert_eq!(flat(text.as_bytes()), expected, "{text}");
         }
     }
 
@@ -339,21 +344,23 @@ mod tests {
             ("UNLOCK TABLES", vec![Effect::UnlockTables]),
             ("SELECT GET_LOCK('a', 1)", vec![Effect::NamedLock]),
             ("kill 5", vec![Effect::Kill]),
+            ("SELECT 1 /*! ; KILL 5 */", vec![Effect::Kill]),
+            ("/*! SELECT 1; KILL 5 */", vec![Effect::Kill]),
             ("SELECT 1; USE a; SELECT 'USE b;'", vec![Effect::UseDatabase(Some("a".to_owned()))]),
             ("SELECT 'SET a=1'", vec![]),
             ("INSERT INTO t VALUES (1)", vec![]),
         ] {
-            assert_eq!(effects(text.as_bytes()), expected, "{text}");
+            assert_eq!(flat(text.as_bytes()), expected, "{text}");
         }
     }
 
     #[test]
     fn what_is_not_utf_8_is_not_told() {
-        assert_eq!(effects(b"SET @a = '\xe9'"), [untold("@a", "SET @a = '\u{fffd}'")]);
-        assert_eq!(effects(b"SET @\xe9 = 1"), [untold("@\u{fffd}", "SET @\u{fffd} = 1")]);
-        assert_eq!(effects(b"USE caf\xe9"), [Effect::UseDatabase(None)]);
+        assert_eq!(flat(b"SET @a = '\xe9'"), [untold("@a", "SET @a = '\u{fffd}'")]);
+        assert_eq!(flat(b"SET @\xe9 = 1"), [untold("@\u{fffd}", "SET @\u{fffd} = 1")]);
+        assert_eq!(flat(b"USE caf\xe9"), [Effect::UseDatabase(None)]);
         assert_eq!(
-            effects(b"SET @a = 1 /* \xe9 */, @b = 2"),
+            flat(b"SET @a = 1 /* \xe9 */, @b = 2"),
             [set("@a", "SET @a = 1"), set("@b", "SET @b = 2")]
         );
     }

@@ -358,6 +358,22 @@ fn the_last_statement_is_none_once_it_was_closed() {
 }
 
 #[test]
+fn what_was_set_before_a_statement_failed_is_set_again() {
+    let more = b"\0\0\0\x0a\0\0\0";
+    let transcript = in_()
+        .client(query("USE other; SET @a = 1; SELEC; SET @b = 1"))
+        .target(said(1, &[more, more, b"\xff\x28\x04#42000no"]))
+        .reconnect()
+        .target(greets(TARGET))
+        .target(said(2, &[OK]))
+        .target(said(1, &[OK]))
+        .client(query("DELETE FROM t"));
+    let outcome = play(&module(""), &transcript);
+    let said = outcome.connections[1].said.escape_ascii().to_string();
+    assert!(said.contains("other") && said.contains("SET @a = 1") && !said.contains("@b"), "{said}");
+}
+
+#[test]
 fn losses_within_a_row_are_no_matter() {
     let row = packet(4, &[b'x'; 1000]);
     let begun = in_().client(query("SELECT a FROM t")).target(said(1, &[b"\x01", COLUMN, EOF]));
