@@ -164,7 +164,7 @@ mod tests {
         let mut place = 0;
         let mut command = |word: &str| {
             place += 1;
-            let kind = if word == "Connect" { "Connect" } else { "Query" };
+            let kind = if word.starts_with("Connect") { "Connect" } else { "Query" };
             Command { kind, argument: word.replace('_', " "), place }
         };
         let mut session =
@@ -251,6 +251,8 @@ mod tests {
         let online = GeneralLog { captured_from: 4, ..log("Connect set_x a b c") };
         assert_eq!(figures(&online, "Connect set_x b c"), [2, 0, 0, 0, 0, 2]);
         assert_eq!(figures(&online, "Connect c"), [1, 0, 1, 0, 0, 1]);
+        assert_eq!(figures(&log("Connect a"), "Connect a; Connect-default"), [2, 0, 0, 0, 0, 1]);
+        assert_eq!(figures(&log("Connect a"), "Connect a; Connect-default x"), [2, 0, 0, 0, 2, 0]);
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl<'l> Ledger<'l> {
             return;
         }
         let Some(owner) = self.owner(commands) else {
+            if let [Command { kind: "Connect", .. }] = commands {
+                // By the account for whoever is not known: the capture began at the very end of a user's connection.
+                self.account.restoring += 1;
+                return;
+            }
             commands.iter().for_each(|command| self.blame(command));
             return;
         };
