@@ -28,8 +28,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "transactions, several statements at once, LOAD DATA, errors",
             python(Script::Habits, 6),
         ),
-        plain("mysql-cli", "the mariadb command-line client, 16 sessions", command_line(User::App)),
-        plain("mysql-ed25519", "users that log in by client_ed25519", command_line(User::Ed)),
+        bursts(plain("mysql-cli", "the mariadb command-line client, 16 sessions", command_line(User::App))),
+        bursts(plain("mysql-ed25519", "users that log in by client_ed25519", command_line(User::Ed))),
         plain(
             "mysql-no-password",
             "users without a password",
@@ -119,7 +119,7 @@ fn read_only() -> Scenario {
     }
 }
 
-/// The same with a buffer for clients that say 300 kB at once, on a machine so busy that tcpcopy stands still for a tenth
+/// The same with a buffer for clients that say 300 kB at once, or all begin at once, on a machine so busy that tcpcopy stands still for a tenth
 /// of a second: see `docs/decisions/0003-capture-rings.md`.
 fn bursts(scenario: Scenario) -> Scenario {
     let tcpcopies = scenario.tcpcopies.into_iter();
