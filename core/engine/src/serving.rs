@@ -195,10 +195,10 @@ impl Serving {
         if let Some(replaced) = replaced {
             let older = replaced.generation;
             if slot.earlier.len() == MOST_EARLIER {
-                let is_of_use = |of: &Installed| {
-                    !has_failed(&self.generations[of.generation], self.faults_before_rollback)
+                let is_of_no_use = |of: &Installed| {
+                    has_failed(&self.generations[of.generation], self.faults_before_rollback)
                 };
-                let spare = slot.earlier.iter().position(|of| !is_of_use(of)).unwrap_or(0);
+                let spare = slot.earlier.iter().position(is_of_no_use).unwrap_or(0);
                 slot.earlier.remove(spare);
             }
             slot.earlier.push(replaced);

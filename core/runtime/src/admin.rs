@@ -87,17 +87,14 @@ impl Admin {
     pub(crate) fn close(mut self) -> bool {
         self.end();
         let (pause, times) = PATIENCE;
-        let has_ended = (0..times).any(|_| {
-            let is_finished = self.thread.is_finished();
-            if !is_finished {
-                thread::sleep(pause);
+        for _ in 0..times {
+            if self.thread.is_finished() {
+                return true;
             }
-            is_finished
-        });
-        if !has_ended {
-            log::warn!("a module that is being loaded is left to itself, since this process ends");
+            thread::sleep(pause);
         }
-        has_ended
+        log::warn!("a module that is being loaded is left to itself, since this process ends");
+        false
     }
 
     fn end(&mut self) {

@@ -126,7 +126,7 @@ impl Chunked {
         {
             return Err(bad);
         }
-        let size = size.iter().fold(0, |sum, digit| sum * 16 + hexadecimal(*digit));
+        let size = size.iter().fold(0, |sum, digit| sum * 16 + u64::from(hexadecimal(*digit)));
         self.place = if size == 0 { Place::Trailer } else { Place::Data(size) };
         Ok(Some(Piece::Line(line.len())))
     }
@@ -170,8 +170,8 @@ fn has_control(text: &[u8]) -> bool {
     text.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
 }
 
-fn hexadecimal(digit: u8) -> u64 {
-    u64::from((digit as char).to_digit(16).unwrap_or(0))
+pub(crate) fn hexadecimal(digit: u8) -> u8 {
+    (digit as char).to_digit(16).unwrap_or(0) as u8
 }
 
 #[cfg(test)]

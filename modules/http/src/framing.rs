@@ -36,7 +36,7 @@ pub(crate) struct Facts {
     is_listed: bool,
     coding: Option<Coding>,
     /// The codings of the whole field, `identity` and empty ones aside: the last of them.
-    last_coding: Option<LastCoding>,
+    last_coding: Option<Coding>,
     /// The field `Expect: 100-continue`.
     pub(crate) expects_continue: bool,
     /// A field `Upgrade`, and whether `Connection` names it (RFC 9110 §7.8).
@@ -49,12 +49,6 @@ pub(crate) struct Facts {
 enum Coding {
     Chunked,
     /// Anything else, or more than one field: whoever reads it may take it for something else than we do.
-    Other,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LastCoding {
-    Chunked,
     Other,
 }
 
@@ -111,8 +105,8 @@ impl Facts {
             return Ok(Body::Empty);
         }
         match (self.last_coding, self.content_length) {
-            (Some(LastCoding::Chunked), _) => Ok(Body::Chunked),
-            (Some(LastCoding::Other), _) | (None, None) => Ok(Body::UntilClose),
+            (Some(Coding::Chunked), _) => Ok(Body::Chunked),
+            (Some(Coding::Other), _) | (None, None) => Ok(Body::UntilClose),
             (None, Some(length)) => Ok(sized(length?)),
         }
     }
@@ -131,7 +125,7 @@ impl Facts {
     fn add_coding(&mut self, value: &[u8]) {
         for coding in members(value).filter(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
             let is_chunked = coding.eq_ignore_ascii_case(b"chunked");
-            self.last_coding = Some(if is_chunked { LastCoding::Chunked } else { LastCoding::Other });
+            self.last_coding = Some(if is_chunked { Coding::Chunked } else { Coding::Other });
         }
         let mut names = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         let last = names.next_back().unwrap_or_default();

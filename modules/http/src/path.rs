@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::chunked::hexadecimal;
+
 /// The target of a request, in parts that make it up when written one behind the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RequestTarget<'a> {
@@ -29,9 +31,7 @@ impl<'a> RequestTarget<'a> {
         let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
         Self { scheme, authority, path, query }
     }
-}
 
-impl RequestTarget<'_> {
     /// The path that a server looks up: that of `http://host` is `/` (RFC 9110 §4.2.3).
     pub(crate) fn looked_up(&self) -> &str {
         if self.path.is_empty() && !self.scheme.is_empty() { "/" } else { self.path }
@@ -106,13 +106,17 @@ fn resolve_dots(path: &[u8], merges: bool) -> Vec<u8> {
 pub(crate) fn resolve_escapes(path: &[u8]) -> Vec<u8> {
     let mut resolved = Vec::with_capacity(path.len());
     let mut rest = path;
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = (byte == b'%').then(|| after.get(..2)).flatten().and_then(|digits| {
-            let text = digits.iter().all(u8::is_ascii_hexdigit).then(|| str::from_utf8(digits).ok())??;
-            u8::from_str_radix(text, 16).ok()
-        });
-        resolved.push(code.unwrap_or(byte));
-        rest = if code.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    while let Some((&first, behind)) = rest.split_first() {
+        let (byte, after) = match behind {
+            [high, low, after @ ..]
+                if first == b'%' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                (16 * hexadecimal(*high) + hexadecimal(*low), after)
+            }
+            _ => (first, behind),
+        };
+        resolved.push(byte);
+        rest = after;
     }
     resolved
 }

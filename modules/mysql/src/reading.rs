@@ -35,10 +35,9 @@ impl Reading {
             0 => Self::LikeUs,
             number => Self::of_collation(number.into()).unwrap_or(Self::NotKnown),
         };
-        let told = collation.and_then(|number| Some((number, Self::of_collation(number)?)));
-        match told {
-            Some((number, reading)) if number <= KNOWN_TO_ALL => reading,
-            Some((_, reading)) => reading.max(own),
+        match collation.and_then(Self::of_collation) {
+            Some(reading) if collation <= Some(KNOWN_TO_ALL) => reading,
+            Some(reading) => reading.max(own),
             None => own,
         }
     }

@@ -148,33 +148,33 @@ impl Shelf {
     }
 
     /// Loads the module of the mapping with this index again if its library or its configuration has changed; `None` if
-    /// neither has, or the mapping has no module. One that was rolled back is loaded again when somebody has repaired it;
-    /// until then it is the one that serves whose files are looked at.
+    /// neither has, or the mapping has no module.
     pub(crate) fn reload(&mut self, mapping: usize) -> Option<Result<Fresh, ShelfError>> {
-        let serving = self.source(self.in_place.serving(mapping))?;
-        let installed = self.source(self.in_place.installed(mapping)).unwrap_or(serving);
-        let is_rolled_back = !std::ptr::eq(installed, serving);
-        // What it shares with the one that serves is that one's.
-        let is_own = |configuration: &ConfigurationSource| *configuration != serving.configuration;
-        let changed = match installed.changes() {
+        let changed = match self.changed(mapping) {
+            Ok(changed) => changed?,
             Err(error) => return Some(Err(error)),
-            Ok(Changes { library, text })
-                if library || (text && (!is_rolled_back || is_own(&installed.configuration))) =>
-            {
-                installed
-            }
-            Ok(_) if !is_rolled_back => return None,
-            Ok(_) => match serving.changes() {
-                Err(error) => return Some(Err(error)),
-                // A file that both were loaded from is the one that was rolled back.
-                Ok(Changes { library, text }) if serving.file != installed.file && (library || text) => {
-                    serving
-                }
-                Ok(_) => return None,
-            },
         };
         let (file, configuration) = (changed.file.clone(), changed.configuration.clone());
         Some(self.load(mapping, &file, Some(configuration)))
+    }
+
+    /// What to load again for the mapping with this index. A module that was rolled back is, when somebody has repaired
+    /// it; until then it is the one that serves whose files are looked at.
+    fn changed(&self, mapping: usize) -> Result<Option<&Source>, ShelfError> {
+        let Some(serving) = self.source(self.in_place.serving(mapping)) else { return Ok(None) };
+        let installed = self.source(self.in_place.installed(mapping)).unwrap_or(serving);
+        let is_rolled_back = !std::ptr::eq(installed, serving);
+        if is_rolled_back {
+            let Changes { library, text } = installed.changes()?;
+            // A configuration that both have is that of the one that serves.
+            if library || (text && installed.configuration != serving.configuration) {
+                return Ok(Some(installed));
+            }
+        }
+        let Changes { library, text } = serving.changes()?;
+        // A file that both were loaded from is the one that was rolled back.
+        let is_own = !is_rolled_back || serving.file != installed.file;
+        Ok((is_own && (library || text)).then_some(serving))
     }
 
     fn source(&self, generation: Option<u32>) -> Option<&Source> {

@@ -223,14 +223,11 @@ impl HttpConversation {
             (_, Body::Empty | Body::Chunked | Body::UntilClose) => head_length,
         };
         actions.discard(length, reason);
-        self.reading = match (request.kind(), request.body) {
-            (RequestKind::Connect, _) => Reading::Silent,
-            (_, Body::Chunked) => Reading::Unsaid(Chunked::of_request(), reason),
-            _ => {
-                self.await_next();
-                Reading::Head
-            }
-        };
+        match (request.kind(), request.body) {
+            (RequestKind::Connect, _) => self.reading = Reading::Silent,
+            (_, Body::Chunked) => self.reading = Reading::Unsaid(Chunked::of_request(), reason),
+            (_, Body::Empty | Body::Length(_) | Body::UntilClose) => self.await_next(),
+        }
         self.ledger.settle(actions);
         length
     }

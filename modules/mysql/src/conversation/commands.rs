@@ -151,12 +151,12 @@ impl MysqlConversation {
             return self.read_change_user(input, speech);
         }
         // What it forgets is what was set up before, and not what the user sets up next.
-        if command == Command::ResetConnection {
+        let resets = command == Command::ResetConnection;
+        if resets {
             self.end_file(speech);
         }
         let is_answered = self.ledger.awaited_by_target().is_none();
-        if self.is_resetting || (command == Command::ResetConnection && !is_answered) || self.owes_too_much()
-        {
+        if self.is_resetting || (resets && !is_answered) || self.owes_too_much() {
             return Ok(Progress::Waits);
         }
         let decision = self.decide(command, payload, header)?;
@@ -175,7 +175,7 @@ impl MysqlConversation {
                 say_edited(header, input, edit, speech)?;
                 self.close_turn(command, speech);
                 self.has_quit |= command == Command::Quit;
-                self.is_resetting = command == Command::ResetConnection;
+                self.is_resetting = resets;
                 // Nothing of a transaction outlives that.
                 self.skips_transaction &= !self.is_resetting;
                 self.pass(header, None);

@@ -130,8 +130,7 @@ impl MysqlConversation {
     fn decide_preparation(&mut self, payload: &[u8], is_whole: bool) -> Decision {
         let text = payload.get(1..).unwrap_or_default();
         let kills = is_whole && sql::effects(text).iter().flatten().any(|effect| *effect == Effect::Kill);
-        let effects = if kills { vec![vec![Effect::Kill]] } else { Vec::new() };
-        let refusal = self.refusal(text, is_whole, &effects);
+        let refusal = if kills { Some(KILLS.into()) } else { self.refusal(text, is_whole, &[]) };
         let label = self.label(text);
         let kept = if is_whole { payload } else { &[] };
         let target = if refusal.is_some() { AtTarget::HeldBack } else { AtTarget::Awaited };

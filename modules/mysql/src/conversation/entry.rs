@@ -102,16 +102,16 @@ impl MysqlConversation {
             return Err(GiveUp::new("a change of the user is longer than any is"));
         }
         self.end_file(speech);
-        if self.ledger.awaited_by_target().is_some() || self.greeting.is_none() {
+        let is_answered = self.ledger.awaited_by_target().is_none();
+        let Some(greeting) = self.greeting.as_ref().filter(|_| is_answered) else {
             return Ok(Progress::Waits);
-        }
+        };
         let Some(Packet { header, payload }) = Packet::read(input) else { return Ok(Progress::IsShort) };
         let login = self.login_in_use().and_then(|login| login.read_change(payload));
         let login = login.ok_or_else(|| GiveUp::new("a change of the user makes no sense"))?;
         if let Some(reason) = self.settings.filter.session_refusal(&login.user, login.database.as_deref()) {
             return Err(GiveUp::new(reason).for_good());
         }
-        let Some(greeting) = &self.greeting else { return Ok(Progress::Waits) };
         let account = self.account_of(&login)?;
         let (entering, said, plugin) = enter(&account, greeting)?;
         let ours = as_target(&login, &account).write_change(greeting, &plugin, &said);

@@ -119,8 +119,8 @@ fn read_only() -> Scenario {
     }
 }
 
-/// The same with a buffer for clients that say 300 kB at once, or all begin at once, on a machine so busy that tcpcopy stands still for a tenth
-/// of a second: see `docs/decisions/0003-capture-rings.md`.
+/// The same with a buffer for clients that say 300 kB at once, or all begin at once, on a machine so busy that tcpcopy
+/// stands still for a tenth of a second: see `docs/decisions/0003-capture-rings.md`.
 fn bursts(scenario: Scenario) -> Scenario {
     let tcpcopies = scenario.tcpcopies.into_iter();
     let roomy = tcpcopies
